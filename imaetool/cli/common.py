@@ -1,0 +1,49 @@
+"""What several commands share: options, messages on stderr, and finding the model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from imaetool.training.checkpoint import Model
+
+__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "warn"]
+
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="A run's folder or a .safetensors file. Default: the newest finished run under runs/."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+DataRoot = Annotated[str, typer.Option(help="Folder that holds dataset files (default: $IMAETOOL_DATA, ./data, or the cache).")]
+
+
+def say(message: str) -> None:
+    """A message for people: on stderr, plain."""
+    print(message.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    say(f"warning: {message}")
+
+
+def print_json(value: Any) -> None:
+    """Data on stdout."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def load_model(name: str | None, device: str) -> Model:
+    """The model that --model names, or the newest finished run; says on stderr which."""
+    from imaetool.training.checkpoint import load
+    from imaetool.training.device import choose_device
+    from imaetool.zoo.find import find_model
+
+    path, how = find_model(name)
+    chosen = choose_device(device)
+    model = load(path, chosen)
+    say(f"model: {path} ({how})")
+    return model

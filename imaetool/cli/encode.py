@@ -1,0 +1,61 @@
+"""imaetool encode: a folder of images to a table of codes, streamed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imaetool.cli.common import Device, ModelName, load_model, say, warn
+from imaetool.errors import UserError
+
+__all__ = ["encode"]
+
+
+def encode(
+    images: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures, nested or flat.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="A .parquet, .npz, .csv or .jsonl file, or - for JSON lines on stdout.")] = "codes.parquet",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file and write nothing.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Decoding threads; 0: one for each processor.")] = 0,
+    model: ModelName = None,
+    device: Device = "auto",
+) -> None:
+    """Encode images: path, category, probabilities, mu and sigma, one row each, in sorted path order.
+
+    Unreadable files are skipped, listed on stderr and in <output>.unreadable.csv; the exit code is then 3.
+    """
+    from imaetool.encoding import Unreadable, encode_files, table_writer, write_unreadable
+    from imaetool.images import list_images
+
+    writer = table_writer(output)  # a wrong suffix is told before any work
+    try:
+        paths = list_images(images)
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(str(error)) from error
+    loaded = load_model(model, device)
+    bad: list[Unreadable] = []
+
+    def unreadable(found: Unreadable) -> None:
+        if strict:
+            raise UserError(f"{found.path}: {found.reason} (stopped, as --strict asks; nothing was written)")
+        bad.append(found)
+        warn(f"skipped {found.path}: {found.reason}")
+
+    with writer as table:
+        done = encode_files(loaded, paths, table, on_unreadable=unreadable, batch_size=batch_size, workers=workers)
+        if not done:
+            raise UserError(f"none of the {len(paths)} files in {images} can be read: nothing was written")
+    sidecar = None if output == "-" else Path(f"{output}.unreadable.csv")
+    if sidecar and (bad or sidecar.exists()):
+        write_unreadable(sidecar, bad)
+    say(f"encoded {done:,} images" + (f", skipped {len(bad):,} unreadable files" if bad else ""))
+    if output != "-":
+        typer.echo(output)
+        if bad:
+            typer.echo(sidecar)
+    sys.stdout.flush()
+    if bad:
+        raise typer.Exit(3)

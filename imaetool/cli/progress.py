@@ -1,0 +1,67 @@
+"""A training run on the screen: a live line in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+from imaetool.cli.common import say
+from imaetool.training.loop import Trainer
+from imaetool.training.run import Reporter, Run
+
+__all__ = ["ScreenReporter"]
+
+TERMS = {"reconstruction": "reconstruction", "information_y": "I(x;y)", "total_correlation": "TC"}
+
+
+class ScreenReporter(Reporter):
+    """Shows epoch, images/s, reconstruction, I(x;y), total correlation and time left."""
+
+    def __init__(self, every: float = 2.0) -> None:
+        self.every, self.live, self.task = every, None, None
+        self.shown = 0.0
+
+    def started(self, run: Run) -> None:
+        trainer, config = run.trainer, run.config
+        for note in run.data.notes:
+            say(note)
+        parameters = sum(p.numel() for p in trainer.model.parameters())
+        shape = "x".join(map(str, run.data.shape))
+        say(
+            f"training {config.objective['name']} on {run.data.name}: {len(run.data.train):,} images {shape}, "
+            f"network {config.network} ({parameters / 1e6:.1f} M weights), {config.training.device}, {config.training.precision}"
+        )
+        say(f"writing to {run.folder}")
+        self.first, self.began, self.shown = trainer.progress.step, time.monotonic(), time.monotonic()
+        self.total = config.training.epochs * len(trainer.batches)
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"), TimeRemainingColumn()
+            self.live = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.live.start()
+            self.task = self.live.add_task("epoch 0", total=self.total, completed=self.first, state="")
+
+    def stepped(self, trainer: Trainer, values: Mapping[str, float]) -> None:
+        now, step = time.monotonic(), trainer.progress.step
+        last = step == self.total
+        if now - self.shown < (0.2 if self.live else self.every) and not last:
+            return
+        self.shown = now
+        speed = (step - self.first) / max(now - self.began, 1e-9)
+        epoch = (step - 1) // len(trainer.batches) + 1
+        epochs = self.total // len(trainer.batches)
+        terms = "  ".join(f"{label} {values[name]:.2f}" for name, label in TERMS.items() if name in values)
+        state = f"{speed * trainer.batches.size:,.0f} images/s  {terms}"
+        if self.live:
+            self.live.update(self.task, completed=step, description=f"epoch {epoch}/{epochs}", state=state)
+        else:
+            left = (self.total - step) / max(speed, 1e-9)
+            say(f"epoch {epoch}/{epochs}  {state}  {left:.0f} s left")
+
+    def close(self) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None

@@ -1,0 +1,116 @@
+"""The auto-encoder: images to codes (z, y) and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imaetool.config import Latents
+from imaetool.information.densities import sample_categorical, sample_gaussian
+from imaetool.information.vat import frozen_statistics
+from imaetool.registry import resolve
+
+__all__ = ["Autoencoder", "Codes", "Outputs"]
+
+LOG_VAR_RANGE = (-9.0, 4.0)  # outside it sparse images (dSprites) drive the variances to overflow
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the encoder says of a batch: N(mu, exp(log_var)) for z, logits for each category."""
+
+    mu: Tensor  # (B, K1)
+    log_var: Tensor  # (B, K1)
+    category_logits: tuple[Tensor, ...]  # one (B, K2) for each categorical variable
+
+    @property
+    def probabilities(self) -> tuple[Tensor, ...]:
+        """p(y|x) of each categorical variable, (B, K2)."""
+        return tuple(logits.softmax(-1) for logits in self.category_logits)
+
+    @property
+    def categories(self) -> tuple[Tensor, ...]:
+        """The most probable value of each categorical variable, (B,)."""
+        return tuple(logits.argmax(-1) for logits in self.category_logits)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """One pass of the auto-encoder over a batch, and the functions an objective may call again."""
+
+    codes: Codes
+    z: Tensor  # (B, K1), sampled
+    y: tuple[Tensor, ...]  # relaxed one-hot samples, one (B, K2) for each categorical variable
+    logits: Tensor  # (B, C, H, W), pixel logits
+    predict: Callable[[Tensor], tuple[Tensor, ...]]  # images -> category logits; BatchNorm left as it is
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder joined by a code of units z and categorical variables y.
+
+    Arguments: network, a name in the registry; shape (C, H, W); latents.
+    """
+
+    def __init__(self, network: str, shape: tuple[int, int, int], latents: Latents) -> None:
+        super().__init__()
+        self.network, self.shape, self.latents = network, tuple(shape), latents
+        build = resolve("network", network)
+        self.encoder, self.decoder = build(self.shape, latents.continuous, sum(latents.categories))
+        self.autocast = False  # bf16 inside the two networks; codes and logits always come out fp32
+
+    def _cast(self, x: Tensor):
+        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.autocast)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Images (B, C, H, W) in [0, 1] to Codes."""
+        with self._cast(x):
+            mu, log_var, logits = self.encoder(x)
+        log_var = log_var.float().clamp(*LOG_VAR_RANGE)
+        split = logits.float().split(list(self.latents.categories), dim=1) if self.latents.categories else ()
+        return Codes(mu.float(), log_var, tuple(split))
+
+    def decode_logits(self, z: Tensor, y: tuple[Tensor, ...] = ()) -> Tensor:
+        """z (B, K1) and one (B, K2) for each categorical variable to pixel logits (B, C, H, W)."""
+        code = torch.cat([z, *y], dim=1)
+        with self._cast(code):
+            return self.decoder(code).float()
+
+    def decode(self, z: Tensor, y: tuple[Tensor, ...] = ()) -> Tensor:
+        """The mean image of a code: (B, K1) and one-hot (B, K2) each, to (B, C, H, W) in [0, 1]."""
+        return self.decode_logits(z, y).sigmoid()
+
+    def forward(self, x: Tensor) -> Outputs:
+        """Encode, sample the code, decode."""
+        codes = self.encode(x)
+        z = sample_gaussian(codes.mu, codes.log_var)
+        y = tuple(sample_categorical(logits, self.latents.temperature) for logits in codes.category_logits)
+        heard = tuple(v.detach() for v in y) if self.latents.detach_categories else y
+        return Outputs(codes, z, y, self.decode_logits(z, heard), self._predict)
+
+    def _predict(self, x: Tensor) -> tuple[Tensor, ...]:
+        with frozen_statistics(self):
+            return self.encode(x).category_logits
+
+    def one_hot(self, *values: Tensor) -> tuple[Tensor, ...]:
+        """Category values (B,), one for each categorical variable, as one-hot floats."""
+        return tuple(F.one_hot(v.long(), size).float() for v, size in zip(values, self.latents.categories, strict=True))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """The mean image of the code without noise, z = mu and y = argmax: (B, C, H, W) in [0, 1]."""
+        codes = self.encode(x)
+        return self.decode(codes.mu, self.one_hot(*codes.categories))
+
+    @torch.no_grad()
+    def sample(self, count: int, *, category: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Images of codes drawn from the prior, (count, C, H, W); ``category`` fixes the first y."""
+        device = next(self.parameters()).device
+        z = torch.randn(count, self.latents.continuous, generator=generator).to(device)
+        values = [torch.randint(size, (count,), generator=generator).to(device) for size in self.latents.categories]
+        if category is not None and values:
+            values[0] = torch.full_like(values[0], category)
+        return self.decode(z, self.one_hot(*values))

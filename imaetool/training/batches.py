@@ -1,0 +1,54 @@
+"""Batches of images on the training device; which images and in what order depends on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Batches", "seed_of", "to_float"]
+
+_ON_DEVICE = 4 << 30  # bytes of uint8 images that are kept on the device
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images to float32 in [0, 1]."""
+    return images.float() / 255
+
+
+def seed_of(seed: int, *path: int) -> int:
+    """A 63-bit seed for one place in the run, from the run's seed: independent streams, no state."""
+    return int(np.random.SeedSequence([seed, *path]).generate_state(2, np.uint32).view(np.uint64)[0] >> 1)
+
+
+class Batches:
+    """The training images, shuffled anew each epoch; only full batches, as batch-coupled terms need.
+
+    Arguments: images (N, C, H, W) uint8, an array or memory map; batch_size; seed; device.
+    """
+
+    def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device) -> None:
+        self.size = min(batch_size, len(images))
+        self.seed, self.device, self.count = seed, device, len(images)
+        self._array = images
+        self._resident = None
+        if images.nbytes <= _ON_DEVICE:
+            self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+
+    def __len__(self) -> int:
+        return self.count // self.size
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Tensor]:
+        """The batches of epoch ``number`` from batch ``start`` on: (B, C, H, W) float32 in [0, 1]."""
+        order = np.random.default_rng(seed_of(self.seed, 1, number)).permutation(self.count)
+        for index in range(start, len(self)):
+            chosen = order[index * self.size : (index + 1) * self.size]
+            yield to_float(self._take(chosen))
+
+    def _take(self, chosen: np.ndarray) -> Tensor:
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(chosen).to(self.device)]
+        ordered = np.sort(chosen)  # a memory map reads faster forwards
+        return torch.from_numpy(np.ascontiguousarray(self._array[ordered])).to(self.device)

@@ -1,0 +1,49 @@
+"""Which device and which precision a run takes."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from imaetool.errors import UserError
+
+__all__ = ["choose_device", "choose_precision"]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """CUDA, then MPS, then CPU; UserError where the one asked for is absent."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}): try --device cpu") from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """"bf16" where the hardware multiplies it fast, else "fp32"; a given name is taken as it is."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16_fast() else "fp32"
+
+
+def _cpu_multiplies_bf16_fast() -> bool:
+    """Whether a bf16 matrix product takes less than two thirds of the time of an fp32 one, tried."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(768, 768, dtype=dtype)
+        a @ a
+        best = float("inf")
+        for _ in range(5):
+            start = time.perf_counter()
+            a @ a
+            best = min(best, time.perf_counter() - start)
+        seconds[dtype] = best
+    return seconds[torch.bfloat16] < seconds[torch.float32] / 1.5

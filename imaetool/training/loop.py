@@ -1,0 +1,158 @@
+"""The training loop. No branch on a method's name: what an objective declares, it gets."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from imaetool import objectives
+from imaetool.config import Config, Smoothness
+from imaetool.errors import UserError
+from imaetool.information.vat import affine_penalty, vat_penalty
+from imaetool.model import Autoencoder, Outputs
+from imaetool.training.batches import Batches, seed_of
+from imaetool.training.schedules import at_step, check_schedules
+
+__all__ = ["Progress", "Trainer", "smoothness_penalty"]
+
+
+@dataclass
+class Progress:
+    """Where a run stands: finished steps, this epoch's sums, and the history of finished epochs."""
+
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[tuple[int, str, float]] = field(default_factory=list)  # (epoch, term, value)
+    seconds: float = 0.0
+
+
+def smoothness_penalty(outputs: Outputs, x: Tensor, settings: Smoothness) -> dict[str, Tensor]:
+    """The penalties that have a weight, unweighted, (B,) nats each; several categorical variables add up."""
+    terms: dict[str, Tensor] = {}
+    for index, logits in enumerate(outputs.codes.category_logits):
+        def predict(images: Tensor, index: int = index) -> Tensor:
+            return outputs.predict(images)[index]
+
+        if settings.vat:
+            found = vat_penalty(predict, x, logits, epsilon=settings.epsilon, xi=settings.xi)
+            terms["vat"] = terms.get("vat", 0.0) + found
+        if settings.affine:
+            moves = {k: getattr(settings, k) for k in ("rotate", "shear", "zoom", "shift", "flip", "padding")}
+            terms["affine"] = terms.get("affine", 0.0) + affine_penalty(predict, x, logits, **moves)
+    return terms
+
+
+class Trainer:
+    """One run: a model, its objective, its optimisers and its batches.
+
+    Step t draws its noise from (seed, t) alone, and epoch e its order from (seed, e): a run resumed
+    at any step ends with the same bits as one that was never stopped.
+    """
+
+    def __init__(self, config: Config, model: Autoencoder, batches: Batches) -> None:
+        self.config, self.model, self.batches = config, model, batches
+        self.loss = objectives.function(config.objective["name"])
+        settings = objectives.check(config.objective)
+        self.settings = {k: v for k, v in settings.items() if k != "name"}
+        check_schedules(self.settings)
+        self.accepts = inspect.signature(self.loss).parameters
+        training = config.training
+        if training.optimizer == "momentum":
+            self.optimizer = torch.optim.SGD(model.parameters(), lr=training.lr, momentum=training.momentum)
+        else:
+            self.optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
+        self.progress = Progress()
+
+    def step(self, x: Tensor) -> Mapping[str, Tensor]:
+        """One update on images (B, C, H, W); the terms of the loss before it, each reduced to a scalar."""
+        torch.manual_seed(seed_of(self.config.training.seed, 2, self.progress.step))
+        for group in self.optimizer.param_groups:
+            epoch = self.progress.step // len(self.batches)
+            group["lr"] = self.config.training.lr * self.config.training.lr_decay**epoch
+        terms = self.terms(self.model(x), x)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        self.optimizer.step()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def terms(self, outputs: Outputs, x: Tensor) -> dict[str, Tensor]:
+        """The objective's terms and the smoothness penalties, averaged over the batch, in nats."""
+        weights = self.config.smoothness
+        penalties = smoothness_penalty(outputs, x, weights)
+        smoothness = sum((getattr(weights, name) * value for name, value in penalties.items()), 0.0)
+        provided: dict[str, Any] = {"smoothness": smoothness, "dataset_size": self.batches.count}
+        wanted = {k: v for k, v in provided.items() if k in self.accepts}
+        terms = self.loss(outputs, x, **wanted, **at_step(self.settings, self.progress.step))
+        if "smoothness" not in self.accepts:
+            terms["loss"] = terms["loss"] + smoothness
+        return {name: value.mean() for name, value in (terms | penalties).items()}
+
+    def run(
+        self,
+        epochs: int,
+        after_step: Callable[[Trainer, Mapping[str, float]], bool],
+        after_epoch: Callable[[Trainer], bool],
+    ) -> bool:
+        """Train until ``epochs`` in total are done, or a callback returns True; whether all are done."""
+        progress, per_epoch = self.progress, len(self.batches)
+        self.model.train()
+        while progress.step < epochs * per_epoch:
+            epoch, start = divmod(progress.step, per_epoch)
+            for x in self.batches.epoch(epoch, start):
+                began = time.perf_counter()
+                terms = self.step(x)
+                values = dict(zip(terms, torch.stack(list(terms.values())).tolist()))
+                if not all(map(_finite, values.values())):
+                    raise UserError(_diverged(values, progress.step))
+                for name, value in values.items():
+                    progress.sums[name] = progress.sums.get(name, 0.0) + value
+                progress.step += 1
+                progress.seconds += time.perf_counter() - began
+                if after_step(self, values) and progress.step % per_epoch:
+                    return False
+            progress.history += [(epoch + 1, name, total / per_epoch) for name, total in progress.sums.items()]
+            progress.sums = {}
+            if after_epoch(self):
+                return progress.step >= epochs * per_epoch
+        return True
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that a resumed run needs."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in values.items() if isinstance(v, Tensor)}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
+        """Take up a run where ``state`` left it; UserError if it is of another model."""
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        weights: dict[str, Tensor] = {}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            if part == "model":
+                weights[rest] = value
+            else:
+                index, _, key = rest.partition(".")
+                optimizer.setdefault(int(index), {})[key] = value
+        try:
+            self.model.load_state_dict(weights)
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"the run to resume has another model or optimiser: {str(error).splitlines()[0]}") from error
+        self.progress = progress
+
+
+def _finite(value: float) -> bool:
+    return value == value and abs(value) != float("inf")
+
+
+def _diverged(values: Mapping[str, float], step: int) -> str:
+    bad = ", ".join(name for name, value in values.items() if not _finite(value))
+    return f"training diverged at step {step + 1}: {bad} is not a finite number; try a lower --lr or --precision fp32"

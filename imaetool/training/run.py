@@ -1,0 +1,270 @@
+"""A training run from configuration to finished folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import imaetool
+from imaetool import objectives
+from imaetool.config import Config, apply, from_dict, to_dict
+from imaetool.data import ImageData, open_data
+from imaetool.errors import UserError
+from imaetool.files import replace_file
+from imaetool.networks import choose_network
+from imaetool.training import checkpoint
+from imaetool.training.batches import Batches, seed_of
+from imaetool.training.device import choose_device, choose_precision
+from imaetool.training.loop import Progress, Trainer
+
+__all__ = ["CHECKPOINT", "FILES", "MODEL", "Interrupted", "Reporter", "Run", "newest_unfinished", "resume", "train"]
+
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
+SAVE_EVERY = 15.0  # seconds between checkpoints while training
+FILES = (MODEL, "config.toml", "history.csv", "samples.png", "traversals.png")  # what a finished run holds
+RESUMABLE = ("training.epochs", "training.device", "data.root")  # what a resumed run may change
+
+
+class Interrupted(UserError):
+    """Training was stopped; the run is saved and can be resumed."""
+
+
+class Reporter:
+    """What a run tells while it goes; the command line draws it, a program may ignore it."""
+
+    def started(self, run: Run) -> None: ...
+    def stepped(self, trainer: Trainer, values: Mapping[str, float]) -> None: ...
+    def epoch_done(self, trainer: Trainer) -> None: ...
+    def finished(self, run: Run) -> None: ...
+
+
+@dataclass
+class Run:
+    """A run's folder and what it trains."""
+
+    folder: Path
+    config: Config
+    data: ImageData
+    trainer: Trainer
+    figures: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    found = {"imaetool": imaetool.__version__, "python": platform.python_version(), "torch": torch.__version__}
+    for name in ("torchvision", "numpy", "pillow", "safetensors"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            pass
+    return found
+
+
+def _new_folder(config: Config, output: str | None) -> Path:
+    """The run's folder, made; the first free runs/<name>-<n> unless ``output`` names one."""
+    if output:
+        folder = Path(output)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} exists already: choose another --output, or resume it with --resume {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    base = Path("runs")
+    base.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        folder = base / f"{config.name}-{number}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def train(config: Config, *, output: str | None = None, reporter: Reporter | None = None) -> Run:
+    """Train a model as ``config`` says, in a new folder.
+
+    Returns the finished Run. Raises UserError for settings or data that cannot be used, Interrupted
+    when stopped by Ctrl-C (the folder then holds all that ``resume`` needs).
+    """
+    config = _resolved(config)
+    data = open_data(config.data)
+    if len(data.train) < 2:
+        raise UserError(f"{data.name} has {len(data.train)} training images: at least 2 are needed")
+    network = choose_network(data.shape) if config.network == "auto" else config.network
+    config = apply(config, {"data.size": data.shape[1], "data.channels": data.shape[0], "network": network})
+    with torch.random.fork_rng():
+        trainer = _trainer(config, data)
+        run = Run(_new_folder(config, output), config, data, trainer)
+        _write_config(run)
+        return _go(run, reporter or Reporter())
+
+
+def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, reporter: Reporter | None = None) -> Run:
+    """Take up the run in ``folder`` where it stopped; ``changes`` may raise training.epochs.
+
+    Raises UserError if there is nothing to resume, or the images are no longer the same.
+    """
+    folder = Path(folder)
+    state = folder / CHECKPOINT
+    if not state.is_file():
+        raise UserError(f"{folder} has no {CHECKPOINT}: there is no run to resume there")
+    tensors, header = checkpoint.read_state(state)
+    before = from_dict(header["config"])
+    config = apply(before, changes or {}, objectives.defaults(before.objective["name"]))
+    if _fixed(config) != _fixed(before):
+        raise UserError(f"a resumed run can change only {', '.join(RESUMABLE)}; start a new run for other settings")
+    data = open_data(config.data)
+    if data.checksum != header["data_checksum"]:
+        raise UserError(f"the images of {data.name} are not those that {folder} was trained on: start a new run")
+    stored = header["progress"]
+    progress = Progress(stored["step"], stored["sums"], [tuple(row) for row in stored["history"]], stored["seconds"])
+    with torch.random.fork_rng():
+        trainer = _trainer(config, data)
+        trainer.restore(tensors, progress)
+        run = Run(folder, config, data, trainer)
+        _write_config(run)
+        return _go(run, reporter or Reporter())
+
+
+def newest_unfinished(base: str | Path = "runs") -> Path:
+    """The newest stopped run under ``base``; UserError if there is none."""
+    stopped = [p for p in Path(base).glob(f"*/{CHECKPOINT}") if not (p.parent / MODEL).exists()]
+    if not stopped:
+        raise UserError(f"no stopped run under {base}/: give its folder, --resume DIR")
+    return max(stopped, key=lambda p: p.stat().st_mtime_ns).parent
+
+
+def _fixed(config: Config) -> Config:
+    return replace(
+        config,
+        training=replace(config.training, epochs=1, device="auto"),
+        data=replace(config.data, root="" if config.data.name != "folder" else config.data.root),
+    )
+
+
+def _resolved(config: Config) -> Config:
+    """``config`` with every default of its objective, its device and its precision written out."""
+    device = choose_device(config.training.device)
+    precision = choose_precision(config.training.precision, device)
+    config = replace(config, objective=objectives.check(config.objective))
+    return apply(config, {"training.device": str(device), "training.precision": precision})
+
+
+def _trainer(config: Config, data: ImageData) -> Trainer:
+    training = config.training
+    device = choose_device(training.device)
+    torch.manual_seed(seed_of(training.seed, 0))
+    model = checkpoint.Model(config.network, data.shape, config.latents).to(device)
+    model.autocast = training.precision == "bf16"
+    return Trainer(config, model, Batches(data.train.images, training.batch_size, training.seed, device))
+
+
+@contextmanager
+def _stop_on_signal():
+    """Yields a function telling whether Ctrl-C or a termination signal came; a second one stops at once."""
+    asked = threading.Event()
+
+    def handler(number, frame):
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _go(run: Run, reporter: Reporter) -> Run:
+    trainer, saved = run.trainer, [time.monotonic()]
+    reporter.started(run)
+    with _stop_on_signal() as stopped:
+        def after_step(trainer: Trainer, values: Mapping[str, float]) -> bool:
+            reporter.stepped(trainer, values)
+            if time.monotonic() - saved[0] > SAVE_EVERY:
+                _save_state(run)
+                saved[0] = time.monotonic()
+            return stopped()
+
+        def after_epoch(trainer: Trainer) -> bool:
+            reporter.epoch_done(trainer)
+            return stopped()
+
+        done = trainer.run(run.config.training.epochs, after_step, after_epoch)
+    _save_state(run)
+    _write_history(run)
+    if not done:
+        raise Interrupted(f"stopped and saved: go on with  imaetool train --resume {run.folder}")
+    _finish(run)
+    reporter.finished(run)
+    return run
+
+
+def _save_state(run: Run) -> None:
+    p = run.trainer.progress
+    header = {
+        "config": to_dict(run.config), "data_checksum": run.data.checksum,
+        "progress": {"step": p.step, "sums": p.sums, "history": p.history, "seconds": p.seconds},
+    }
+    checkpoint.save_state(run.folder / CHECKPOINT, run.trainer.state(), header)
+
+
+def _write_config(run: Run) -> None:
+    import tomli_w
+
+    record = {"versions": versions(), "dataset": {"source": run.data.source, "checksum": run.data.checksum}}
+    text = tomli_w.dumps({**to_dict(run.config), "record": record})
+    replace_file(run.folder / "config.toml", text.encode())
+
+
+def _write_history(run: Run) -> None:
+    """history.csv: one tidy row for each epoch and term, in nats."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["epoch", "term", "nats"])
+    rows.writerows((epoch, term, repr(value)) for epoch, term, value in run.trainer.progress.history)
+    replace_file(run.folder / "history.csv", text.getvalue().encode())
+
+
+def _finish(run: Run) -> None:
+    """Measure the model on the test split, draw its pictures, write the model last."""
+    from imaetool.evaluation.summary import summarise
+    from imaetool.pictures import save_png
+
+    model = run.trainer.model.eval()
+    summary = summarise(model, run.data, seed=run.config.training.seed)
+    for name, picture in summary.pictures.items():
+        save_png(picture, run.folder / name)
+    run.figures = summary.figures
+    run.record = {
+        **summary.record,
+        "figures": summary.figures,
+        "versions": versions(),
+        "seed": run.config.training.seed,
+        "trained": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "training_seconds": round(run.trainer.progress.seconds, 1),
+        "dataset": {
+            "name": run.data.name, "source": run.data.source, "licence": run.data.licence,
+            "checksum": run.data.checksum, "label_names": list(run.data.label_names),
+        },
+    }
+    checkpoint.save_model(run.folder / MODEL, model, run.config, run.record)
