@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,20 +19,18 @@ def writing(path: str | os.PathLike, mode: str = "wb", **options) -> Iterator[IO
     Raises OSError naming ``path`` where the folder cannot be written or the disk is full.
     """
     path = Path(path)
+    temporary = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}-", suffix=".part", dir=path.parent)
+        try:
+            with open(temporary, mode.replace("w", "x"), **options) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    try:
-        with os.fdopen(handle, mode, **options) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
+        if error.errno is not None and error.filename in (None, str(temporary)):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
@@ -41,9 +39,3 @@ def replace_file(path: str | os.PathLike, content: bytes) -> None:
     """Write ``content`` to ``path`` in one step: readers see the old file or the new one."""
     with writing(path) as file:
         file.write(content)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

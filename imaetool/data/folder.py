@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class FolderImages:
     paths: tuple[str, ...]
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
-    unreadable: tuple[tuple[str, str], ...] = field(default=())
+    unreadable: tuple[tuple[str, str], ...] = ()
     chosen: str = ""
     note: str = ""
 
@@ -149,8 +149,9 @@ def _open_entry(entry: Path):
         shape = tuple(facts["shape"])
         if (entry / "pixels").stat().st_size != int(np.prod(shape)):
             return None
-        images = np.memmap(entry / "pixels", np.uint8, "c", shape=shape) if facts["paths"] else np.empty(shape, np.uint8)
-        return images, facts
+        if not facts["paths"]:
+            return np.empty(shape, np.uint8), facts             # an empty file cannot be mapped
+        return np.memmap(entry / "pixels", np.uint8, "c", shape=shape), facts
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -29,6 +29,11 @@ def accuracy(subject: Subject) -> list[Result]:
 def information(subject: Subject) -> list[Result]:
     """I(x;y), and for each unit I(x;z_k) with its bounds, ranked (spec section 6)."""
     codes = subject.codes
+    if not codes.mu.shape[1]:
+        found = [information_metric.category_information(p) for p in codes.probabilities]
+        total = sum(item["information"] for item in found)
+        details = {"information": [], "ranking": [], "y": found}
+        return [Result("information", "I(x;y), empirical", total, len(codes.mu), "nats", "imae eq. 7", details=details)]
     probabilities = codes.probabilities or None
     return [information_metric.information(codes.mu, codes.log_var, probabilities, seed=subject.seed)]
 

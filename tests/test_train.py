@@ -1,0 +1,179 @@
+"""Training runs: what they write, and that a resumed run ends with the same bits."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from imaetool import train
+from imaetool.config import apply, load_recipe
+from imaetool.errors import UserError
+from imaetool.training.run import CHECKPOINT, FILES, MODEL, Interrupted, Reporter, resume
+
+
+def small(**changes):
+    keys = {"training.epochs": 4, "training.device": "cpu", "training.precision": "fp32"}
+    return apply(load_recipe("imae-digits"), keys | changes)
+
+
+def assert_same_bits(first: Path, second: Path):
+    a, b = load_file(first), load_file(second)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(small(), output=str(folder))
+    return folder
+
+
+def test_a_run_writes_all_its_files(uninterrupted):
+    assert sorted(p.name for p in uninterrupted.iterdir()) == sorted([*FILES, CHECKPOINT])
+    config = tomllib.loads((uninterrupted / "config.toml").read_text())
+    assert config["training"]["seed"] == 0 and config["training"]["epochs"] == 4
+    assert config["objective"]["estimator"] == "plain", "every default is written out"
+    assert config["record"]["versions"]["torch"] == torch.__version__
+    assert len(config["record"]["dataset"]["checksum"]) == 64
+    rows = list(csv.DictReader((uninterrupted / "history.csv").open()))
+    assert {int(r["epoch"]) for r in rows} == {1, 2, 3, 4}
+    assert {"loss", "reconstruction", "information_y", "total_correlation", "vat", "affine"} <= {r["term"] for r in rows}
+    losses = [float(r["nats"]) for r in rows if r["term"] == "loss"]
+    assert losses[-1] < losses[0]
+    for name in ("samples.png", "traversals.png"):
+        assert min(Image.open(uninterrupted / name).size) > 300
+
+
+def test_config_toml_is_a_recipe_that_gives_the_same_bits(uninterrupted, tmp_path):
+    train(load_recipe(str(uninterrupted / "config.toml")), output=str(tmp_path / "again"))
+    assert_same_bits(uninterrupted / MODEL, tmp_path / "again" / MODEL)
+
+
+def test_another_seed_gives_other_bits(uninterrupted, tmp_path):
+    train(small(**{"training.seed": 1}), output=str(tmp_path / "other"))
+    a, b = load_file(uninterrupted / MODEL), load_file(tmp_path / "other" / MODEL)
+    assert not torch.equal(a["encoder.trunk.0.weight"], b["encoder.trunk.0.weight"])
+
+
+def test_two_epochs_then_resumed_to_four(uninterrupted, tmp_path):
+    train(small(**{"training.epochs": 2}), output=str(tmp_path / "run"))
+    resume(tmp_path / "run", {"training.epochs": 4})
+    assert_same_bits(uninterrupted / MODEL, tmp_path / "run" / MODEL)
+    assert_same_bits(uninterrupted / CHECKPOINT, tmp_path / "run" / CHECKPOINT)
+    assert (uninterrupted / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+class StopAt(Reporter):
+    """Sends this process Ctrl-C after a number of steps."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def stepped(self, trainer, values):
+        if trainer.progress.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("step", [5, 12, 15], ids=["within an epoch", "at an epoch's end", "later"])
+def test_ctrl_c_anywhere_then_resume(uninterrupted, tmp_path, step):
+    with pytest.raises(Interrupted, match="imaetool train --resume"):
+        train(small(), output=str(tmp_path / "run"), reporter=StopAt(step))
+    assert not (tmp_path / "run" / MODEL).exists(), "a stopped run is not a finished one"
+    resume(tmp_path / "run")
+    assert_same_bits(uninterrupted / MODEL, tmp_path / "run" / MODEL)
+    assert (uninterrupted / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+def test_kill_dash_nine_then_resume(uninterrupted, tmp_path):
+    """Killed at once after a checkpoint mid-run: nothing half-written, and the same bits at the end."""
+    code = f"""
+import os, signal, sys
+from imaetool.training import run as r
+from imaetool import train
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_train import small
+r.SAVE_EVERY = 0.0
+class Kill(r.Reporter):
+    def stepped(self, trainer, values):
+        if trainer.progress.step == 14:
+            os.kill(os.getpid(), signal.SIGKILL)
+train(small(), output={str(tmp_path / 'run')!r}, reporter=Kill())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    resume(tmp_path / "run")
+    assert_same_bits(uninterrupted / MODEL, tmp_path / "run" / MODEL)
+
+
+def test_a_resumed_run_refuses_other_settings(uninterrupted):
+    with pytest.raises(UserError, match="a resumed run can change only"):
+        resume(uninterrupted, {"objective.beta": 3.0})
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(UserError, match="no run to resume"):
+        resume(tmp_path)
+
+
+def test_an_occupied_output_is_left_alone(uninterrupted):
+    before = (uninterrupted / MODEL).stat().st_mtime_ns
+    with pytest.raises(UserError, match="exists already"):
+        train(small(), output=str(uninterrupted))
+    assert (uninterrupted / MODEL).stat().st_mtime_ns == before
+
+
+def test_divergence_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="training diverged at step"):
+        train(small(**{"training.lr": 1e12, "training.optimizer": "momentum"}), output=str(tmp_path / "run"))
+
+
+def test_runs_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = small(**{"training.epochs": 1})
+    assert [str(train(config).folder) for _ in range(2)] == ["runs/imae-digits-1", "runs/imae-digits-2"]
+
+
+def test_the_callers_random_state_is_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(small(**{"training.epochs": 1}), output=str(tmp_path / "run"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("latents", [(10, []), (0, [10]), (3, [4, 2])], ids=["z only", "y only", "two variables"])
+def test_any_latents(tmp_path, latents):
+    units, categories = latents
+    changes = {"latents.continuous": units, "latents.categories": categories, "training.epochs": 1}
+    run = train(small(**changes), output=str(tmp_path / "run"))
+    assert (tmp_path / "run" / MODEL).exists()
+    assert ("accuracy" in run.figures) == bool(categories)
+
+
+def test_the_default_recipe_on_a_small_folder_of_any_pictures(tmp_path):
+    """Nested folders, several sizes and modes, and a bad file among them."""
+    torch.manual_seed(0)
+    for i in range(30):
+        picture = Image.effect_noise((40 + i, 50), 80).convert("RGB" if i % 3 else "RGBA")
+        target = tmp_path / "images" / f"part{i % 2}" / f"{i}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(target)
+    (tmp_path / "images" / "bad.png").write_text("not a picture")
+    config = apply(load_recipe("imae-folder"), {
+        "data.root": str(tmp_path / "images"), "training.epochs": 1, "training.batch_size": 8, "training.device": "cpu",
+    })
+    run = train(config, output=str(tmp_path / "run"))
+    assert run.data.shape[1:] == (32, 32) and run.config.network == "conv-joint"
+    assert [name for name, _ in run.data.unreadable] == ["bad.png"]
+    assert run.config.data.size == 32, "what was chosen is written down"
