@@ -24,12 +24,15 @@ class Data:
     """Which images, and how they are brought to one shape."""
 
     name: str = "digits"  # a dataset's name, or "folder"
-    root: str = ""  # where dataset files are looked for; for a folder, the folder
+    root: str = ""  # where dataset files are looked for; for one's own images, their folder or archive
     size: int = 0  # height and width in pixels; 0: the data's own, or chosen from a folder
     channels: int = 0  # 1 or 3; 0: the data's own, or chosen from a folder
     crop: str = "center"  # center, pad or stretch
     background: str = "black"  # what shows through alpha
-    invert: bool = False
+    invert: bool = False  # exchange dark and light
+    labels: str = ""  # of one's own images: a CSV file, path,label; else from class sub-folders
+    factors: str = ""  # of one's own images: a CSV file whose first line names the factors
+    binarize: bool = False  # every pixel 0 or 1, by whether it is above 0.5
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ class Outputs:
     logits: Tensor  # (B, C, H, W), pixel logits
     predict: Callable[[Tensor], tuple[Tensor, ...]]  # images -> category logits; BatchNorm left as it is
 
+    def detach(self) -> Outputs:
+        """The same values, from which no gradient flows back."""
+        codes = self.codes
+        held = Codes(codes.mu.detach(), codes.log_var.detach(), tuple(v.detach() for v in codes.category_logits))
+        return Outputs(held, self.z.detach(), tuple(v.detach() for v in self.y), self.logits.detach(), self.predict)
+
 
 class Autoencoder(nn.Module):
     """An encoder and a decoder joined by a code of units z and categorical variables y.
@@ -62,6 +68,11 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = build(self.shape, latents.continuous, sum(latents.categories))
         self.autocast = False  # bf16 inside the two networks; codes and logits always come out fp32
 
+    @property
+    def autoregressive(self) -> bool:
+        """Whether the decoder reads the image's earlier pixels beside the code."""
+        return getattr(self.decoder, "autoregressive", False)
+
     def _cast(self, x: Tensor):
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.autocast)
 
@@ -73,11 +84,19 @@ class Autoencoder(nn.Module):
         split = logits.float().split(list(self.latents.categories), dim=1) if self.latents.categories else ()
         return Codes(mu.float(), log_var, tuple(split))
 
-    def decode_logits(self, z: Tensor, y: tuple[Tensor, ...] = ()) -> Tensor:
-        """z (B, K1) and one (B, K2) for each categorical variable to pixel logits (B, C, H, W)."""
-        code = torch.cat([z, *y], dim=1)
+    def decode_logits(self, z: Tensor, y: tuple[Tensor, ...] = (), x: Tensor | None = None) -> Tensor:
+        """z (B, K1) and one (B, K2) for each categorical variable to pixel logits (B, C, H, W).
+
+        A decoder that is ``autoregressive`` reads the earlier pixels of x, the image whose logits are
+        wanted; without x it draws one, and gives the logits along that draw. Others leave x unread.
+        """
+        code = torch.cat([z, *y], dim=1).to(next(self.parameters()).device)
         with self._cast(code):
-            return self.decoder(code).float()
+            if not self.autoregressive:
+                return self.decoder(code).float()
+            if x is None:
+                x = self.decoder.sample(code, torch.Generator().manual_seed(0))  # the same pixel noise every time
+            return self.decoder(code, x).float()
 
     def decode(self, z: Tensor, y: tuple[Tensor, ...] = ()) -> Tensor:
         """The mean image of a code: (B, K1) and one-hot (B, K2) each, to (B, C, H, W) in [0, 1]."""
@@ -89,7 +108,7 @@ class Autoencoder(nn.Module):
         z = sample_gaussian(codes.mu, codes.log_var)
         y = tuple(sample_categorical(logits, self.latents.temperature) for logits in codes.category_logits)
         heard = tuple(v.detach() for v in y) if self.latents.detach_categories else y
-        return Outputs(codes, z, y, self.decode_logits(z, heard), self._predict)
+        return Outputs(codes, z, y, self.decode_logits(z, heard, x), self._predict)
 
     def _predict(self, x: Tensor) -> tuple[Tensor, ...]:
         with frozen_statistics(self):
@@ -113,4 +132,5 @@ class Autoencoder(nn.Module):
         values = [torch.randint(size, (count,), generator=generator).to(device) for size in self.latents.categories]
         if category is not None and values:
             values[0] = torch.full_like(values[0], category)
-        return self.decode(z, self.one_hot(*values))
+        y = self.one_hot(*values)
+        return self.decoder.sample(torch.cat([z, *y], 1), generator) if self.autoregressive else self.decode(z, y)

@@ -12,18 +12,38 @@ __all__ = ["OBJECTIVES", "NETWORKS", "DATASETS", "METRICS", "resolve"]
 
 OBJECTIVES = {
     "imae": "imaetool.objectives.imae:loss",
+    "vae": "imaetool.objectives.vae:loss",
+    "beta-vae": "imaetool.objectives.beta_vae:loss",
+    "beta-tcvae": "imaetool.objectives.beta_tcvae:loss",
+    "infovae": "imaetool.objectives.infovae:loss",
+    "jointvae": "imaetool.objectives.jointvae:loss",
+    "infomax-vae": "imaetool.objectives.infomax_vae:loss",
+    "vmi-vae": "imaetool.objectives.vmi_vae:loss",
 }
 
 NETWORKS = {
     "mlp-imae": "imaetool.networks.mlp:mlp_imae",
     "mlp-imae-64": "imaetool.networks.mlp:mlp_imae_64",
     "conv-joint": "imaetool.networks.conv:conv_joint",
+    "mlp-infomax": "imaetool.networks.mlp_infomax:mlp_infomax",
+    "mlp-infomax-2": "imaetool.networks.mlp_infomax:mlp_infomax_2",
+    "mlp-infomax-4": "imaetool.networks.mlp_infomax:mlp_infomax",
+    "mlp-infomax-10": "imaetool.networks.mlp_infomax:mlp_infomax_10",
+    "conv-infomax": "imaetool.networks.conv_infomax:conv_infomax",
+    "conv-infomax-32": "imaetool.networks.conv_infomax:conv_infomax_32",
+    "conv-infomax-64": "imaetool.networks.conv_infomax:conv_infomax_64",
+    "pixelcnn": "imaetool.networks.pixelcnn:pixelcnn",
 }
 
 DATASETS = {
     "digits": "imaetool.data.digits:load",
     "mnist": "imaetool.data.mnist:load_mnist",
     "fashion-mnist": "imaetool.data.mnist:load_fashion_mnist",
+    "cifar10": "imaetool.data.cifar:load_cifar10",
+    "cifar100": "imaetool.data.cifar:load_cifar100",
+    "dsprites": "imaetool.data.dsprites_dataset:load",
+    "celeba": "imaetool.data.celeba:load",
+    "chairs": "imaetool.data.chairs:load",
     "folder": "imaetool.data.own_images:load",
 }
 

@@ -39,8 +39,9 @@ def test_importance_bound_reaches_the_closed_form_likelihood():
 
 def test_importance_bound_rises_with_samples_from_the_elbo():
     log_w, truth = linear_gaussian(512)
-    values = [log_likelihood_from_weights(log_w[:k]).value for k in (1, 8, 64, 512)]
-    assert values[0] < values[1] < values[2] < values[3] + 1e-3 and values[0] < truth.mean() - 0.1
+    values = [log_likelihood_from_weights(log_w[:k]).value for k in (1, 4, 16, 512)]
+    assert values[0] < values[1] < values[2] < truth.mean() + 0.01 and values[0] < truth.mean() - 0.1
+    assert values[3] == pytest.approx(truth.mean().item(), abs=0.01)
     assert values[0] == pytest.approx(log_w[0].mean().item())
 
 
@@ -240,7 +241,8 @@ def test_linear_probe_on_separable_codes_and_on_unseen_labels():
     x = torch.eye(3).repeat(20, 1)
     y = torch.arange(3).repeat(20) * 10
     assert linear_probe(x, y, x, y).value == 1
-    assert linear_probe(x * torch.tensor([1.0, -50.0, 0.01]) + 4, y, x * torch.tensor([1.0, -50.0, 0.01]) + 4, y).value == 1
+    moved = x * torch.tensor([1.0, -50.0, 0.01]) + torch.tensor([4.0, -900.0, 70.0])
+    assert linear_probe(moved, y, moved, y).value == 1
     odd = y.clone()
     odd[:6] = 77
     result = linear_probe(x, y, x, odd)

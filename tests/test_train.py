@@ -165,7 +165,7 @@ def test_the_default_recipe_on_a_small_folder_of_any_pictures(tmp_path):
     """Nested folders, several sizes and modes, and a bad file among them."""
     torch.manual_seed(0)
     for i in range(30):
-        picture = Image.effect_noise((40 + i, 50), 80).convert("RGB" if i % 3 else "RGBA")
+        picture = Image.effect_noise((34 + i % 9, 40), 80).convert("RGB" if i % 3 else "RGBA")
         target = tmp_path / "images" / f"part{i % 2}" / f"{i}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         picture.save(target)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import imaetool
-from imaetool.cli import edit, encode, evaluate, recipes, train, traverse
+from imaetool.cli import data, edit, encode, evaluate, recipes, train, traverse
 
 __all__ = ["app"]
 
@@ -40,4 +40,5 @@ app.command("encode")(encode.encode)
 app.command("traverse")(traverse.traverse)
 app.command("edit")(edit.edit)
 app.command("eval")(evaluate.evaluate)
+app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")

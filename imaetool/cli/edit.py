@@ -40,7 +40,7 @@ def edit(
     from PIL import Image
 
     from imaetool import latents
-    from imaetool.cli.pictures import encode_pictures, read_pictures
+    from imaetool.encoding import encode_pictures, read_pictures
     from imaetool.pictures import grid, save_png
 
     loaded = load_model(model, device)

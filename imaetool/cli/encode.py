@@ -27,8 +27,9 @@ def encode(
 
     Unreadable files are skipped, listed on stderr and in <output>.unreadable.csv; the exit code is then 3.
     """
-    from imaetool.encoding import Unreadable, encode_files, table_writer, write_unreadable
-    from imaetool.images import list_images
+    from imaetool.encoding import encode_files
+    from imaetool.images import list_images, shown
+    from imaetool.tables import Unreadable, table_writer, write_unreadable
 
     writer = table_writer(output)  # a wrong suffix is told before any work
     try:
@@ -40,9 +41,9 @@ def encode(
 
     def unreadable(found: Unreadable) -> None:
         if strict:
-            raise UserError(f"{found.path}: {found.reason} (stopped, as --strict asks; nothing was written)")
+            raise UserError(f"{shown(found.path)}: {found.reason} (stopped, as --strict asks; nothing was written)")
         bad.append(found)
-        warn(f"skipped {found.path}: {found.reason}")
+        warn(f"skipped {shown(found.path)}: {found.reason}")
 
     with writer as table:
         done = encode_files(loaded, paths, table, on_unreadable=unreadable, batch_size=batch_size, workers=workers)

@@ -22,11 +22,15 @@ Optional = typer.Option
 
 def train(
     recipe: Annotated[str | None, Optional(help="A packaged recipe, or a TOML file. See: imaetool recipes list")] = None,
-    data: Annotated[str | None, Optional(help="digits, mnist, fashion-mnist, or a folder of images.")] = None,
+    data: Annotated[str | None, Optional(metavar="NAME|PATH", help="A dataset (imaetool data list), or a folder or archive of images.")] = None,
     data_root: Annotated[str | None, Optional(help="Folder that holds dataset files.")] = None,
     size: Annotated[int | None, Optional(help="Height and width in pixels.")] = None,
     channels: Annotated[int | None, Optional(help="1 for grey, 3 for colour.")] = None,
     crop: Annotated[str | None, Optional(help="center, pad or stretch.")] = None,
+    background: Annotated[str | None, Optional(help="Colour behind transparent pixels and around padded images.")] = None,
+    invert: Annotated[bool | None, Optional("--invert/--no-invert", help="Exchange dark and light.")] = None,
+    labels: Annotated[str | None, Optional(metavar="FILE.csv", help="Labels of your own images: path,label. Default: class sub-folders.")] = None,
+    factors: Annotated[str | None, Optional(metavar="FILE.csv", help="Factors of your own images: a header path,name,... first.")] = None,
     objective: Annotated[str | None, Optional(help="The objective to train, such as imae.")] = None,
     network: Annotated[str | None, Optional(help="The network, such as mlp-imae; auto chooses by image size.")] = None,
     latents: Annotated[int | None, Optional(help="Units of the continuous code z.")] = None,
@@ -49,6 +53,7 @@ def train(
     """Train a model. With no flag: an IMAE on the built-in digits, in under a minute, offline."""
     given: dict[str, Any] = {
         "data.root": data_root, "data.size": size, "data.channels": channels, "data.crop": crop,
+        "data.background": background, "data.invert": invert, "data.labels": labels, "data.factors": factors,
         "network": network, "latents.continuous": latents,
         "latents.categories": None if categories is None else _numbers(categories),
         "training.epochs": epochs, "training.batch_size": batch_size, "training.lr": lr,
@@ -76,8 +81,8 @@ def _numbers(text: str) -> list[int]:
 def _base(recipe: str | None, objective: str | None, data: str | None) -> Config:
     """The recipe asked for, or the best one for this objective and data, with --data taken in."""
     folder = data is not None and data not in DATASETS
-    if folder and not Path(data).is_dir():
-        if "/" in data or Path(data).exists():
+    if folder and not Path(data).exists():
+        if "/" in data:
             raise UserError(f"--data {data}: no such folder")
         raise unknown_name("dataset or folder", data, DATASETS)
     dataset = "folder" if folder else data

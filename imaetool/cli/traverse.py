@@ -30,7 +30,7 @@ def traverse(
     import torch
 
     from imaetool import latents
-    from imaetool.cli.pictures import encode_pictures
+    from imaetool.encoding import encode_pictures
     from imaetool.pictures import grid, save_gif, save_png
 
     loaded = load_model(model, device)
@@ -56,7 +56,7 @@ def traverse(
         told = f", I(x;z{wanted}) = {information[wanted]:.2f} nats" if information else ""
         title, notes = f"unit {wanted}{told}", None
     pixels = swept.cpu().numpy()
-    heads = [f"{v + 0.0:+.1f}" for v in values.tolist()]
+    heads = [f"{round(v, 1) + 0.0:+.1f}" for v in values.tolist()]
     save_png(grid(pixels, row_labels=labels, row_notes=notes, column_labels=heads, title=title), path)
     typer.echo(path)
     if gif:

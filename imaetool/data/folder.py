@@ -1,28 +1,34 @@
-"""Any folder of pictures as one uint8 array, with its labels when the sub-folders look like classes.
+"""Any folder of pictures, or an archive of them, as one uint8 array, with labels when its folders look like classes.
 
-The decoded pixels are kept in the cache folder ($IMAETOOL_CACHE, else $XDG_CACHE_HOME/imaetool, else
-~/.cache/imaetool) and mapped into memory, so a folder is decoded once and may be larger than memory. A file that is
-added, removed or changed, or another option, makes a new entry, and the stale one is removed.
+The decoded pixels are kept in the cache (see paths.cache_dir) and mapped into memory, so that pictures are decoded
+once and may be larger than memory. A file that is added, removed or changed, or another option, makes a new entry,
+and the stale one is removed.
 """
+
+from __future__ import annotations
+
 import hashlib
-import json
 import os
-import secrets
-import shutil
-import time
-from contextlib import suppress
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from imaetool.images import UnreadableImage, check_options, choose_format, list_images, read_many, shown
+from imaetool.data.archives import extract, is_archive
+from imaetool.data.entries import open_entry, write_entry
+from imaetool.data.paths import cache_dir
+from imaetool.images import SUFFIXES, UnreadableImage, check_options, choose_format, list_images, peek, read, shown
 
-__all__ = ["FolderImages", "cache_folder", "load_folder", "split_by_content"]
+__all__ = ["FolderImages", "load_folder", "split_by_content"]
 
-VERSION = 1             # raise it when the same files would be decoded to other pixels
-LEFTOVER_AGE = 86_400   # seconds after which an unfinished entry must come from a process that died
+VERSION = 2  # raise it when the same files would be decoded to other pixels
+_CHUNK = 16  # pictures that a thread decodes before it hands them over
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,18 @@ class FolderImages:
 
     images: uint8 (N, C, H, W), perhaps a private memory map: writing to it never changes the cache.
     paths: N names relative to the folder, with forward slashes.
+    is_test: bool (N,), split_by_content(images).
+    checksum: sha256 of the pixels, computed when they were decoded.
     labels, label_names: int64 (N,) and the classes by number, or None and () without class sub-folders.
     unreadable: (name, reason) of each file left out.
     chosen: why this size and number of channels; "" where both were given.
     note: what the user should know about the cache; "" most of the time.
     """
+
     images: np.ndarray
     paths: tuple[str, ...]
+    is_test: np.ndarray
+    checksum: str
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -45,49 +56,65 @@ class FolderImages:
     note: str = ""
 
 
-def load_folder(path, *, size: int | tuple[int, int] | None = None, channels: int | None = None, crop: str = "center",
-                invert: bool = False, background: str = "black", workers: int | None = None,
-                progress=None) -> FolderImages:
-    """Every readable picture under `path` (a folder, or one file), at one size.
+def load_folder(
+    path: str | os.PathLike, *, size: int | tuple[int, int] | None = None, channels: int | None = None,
+    crop: str = "center", invert: bool = False, background: str = "black", window: float = 0.0,
+    workers: int | None = None, progress: Callable[[int, int], None] | None = None,
+) -> FolderImages:
+    """Every readable picture under ``path`` (a folder, an archive, or one file), at one size.
 
     Arguments:
         size: side, or (height, width); chosen from the pictures when None.
         channels: 1 or 3; chosen from the pictures when None.
-        crop, invert, background: as in `imaetool.images.read`.
+        crop, invert, background: as in ``imaetool.images.read``.
+        window: cut the middle square first, its side this share of the first picture's width; 0 for no cut.
         workers: decoding threads.
-        progress: called as progress(done, total) after each file, only when there is something to decode.
+        progress: called as progress(done, total) while there is something to decode.
 
-    Raises FileNotFoundError for a missing path or a folder without pictures, ValueError when none can be read.
+    Raises FileNotFoundError for a missing path or a folder without pictures, ValueError when none can be read,
+    ArchiveError for an archive that is refused.
     """
     path = Path(path)
     size = (size, size) if isinstance(size, int) else size and tuple(size)
     check_options(channels=channels or 1, size=size or (1, 1), crop=crop, background=background)
-    files = list_images(path)
+    options = dict(size=size, channels=channels, crop=crop, invert=invert, background=background, window=window)
+    packed = path.is_file() and is_archive(path)
+    files = [path] if packed else list_images(path)
     root = path if path.is_dir() else path.parent
-    options = dict(size=size, channels=channels, crop=crop, invert=invert, background=background)
 
     def decode(sink) -> dict:
-        return _decode(files, root, sink, options, workers, progress)
+        if not packed:
+            return _decode(files, root, sink, options, workers, progress)
+        holder = cache_dir() / "folders"  # whose leftovers are swept
+        with tempfile.TemporaryDirectory(suffix=".tmp", dir=holder if os.access(holder, os.W_OK) else None) as folder:
+            extract(path, Path(folder) / "all", wanted=_is_picture)
+            inside = Path(folder) / "all"
+            return _decode(list_images(inside), inside, sink, options, workers, progress)
 
     note, (place, content) = "", _fingerprint(files, root, options)
-    entry = cache_folder() / "folders" / f"{place}-{content}"
+    entry = cache_dir() / "folders" / f"{place}-{content}"
     try:
-        images, facts = _open_entry(entry) or _write_entry(entry, decode)
+        images, facts = open_entry(entry) or write_entry(entry, decode)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and str(error).startswith("no image"):
+            raise FileNotFoundError(f"no image found in {shown(path)}") from error
         note = f"the cache {shown(entry.parent)} cannot be used ({error.strerror or error}): decoded in memory"
         sink = BytesIO()
         facts = decode(sink)
         images = np.frombuffer(sink.getbuffer(), np.uint8).reshape(facts["shape"])
     if not facts["paths"]:
         name, reason = facts["unreadable"][0]
-        raise ValueError(f"none of the {len(files)} images in {shown(path)} can be read; "
-                         f"the first: {shown(name)}: {reason}")
-    labels, names = _labels(facts["paths"])
-    return FolderImages(images, tuple(facts["paths"]), labels, names,
-                        tuple((name, reason) for name, reason in facts["unreadable"]), facts["chosen"], note)
+        count = len(facts["unreadable"])
+        raise ValueError(f"none of the {count} images in {shown(path)} can be read; the first: {shown(name)}: {reason}")
+    is_test = np.unpackbits(np.frombuffer(bytes.fromhex(facts["test"]), np.uint8), count=len(images)).astype(bool)
+    labels, names = _labels(facts["paths"], packed)
+    unreadable = tuple((name, reason) for name, reason in facts["unreadable"])
+    return FolderImages(
+        images, tuple(facts["paths"]), is_test, facts["checksum"], labels, names, unreadable, facts["chosen"], note
+    )
 
 
-def split_by_content(images: np.ndarray, test_fraction: float = 0.1, seed: int = 0) -> np.ndarray:
+def split_by_content(images: Sequence[np.ndarray], test_fraction: float = 0.1, seed: int = 0) -> np.ndarray:
     """True for the images of the test set, bool (N,), decided for each image by a hash of its own pixels.
 
     Equal images fall on the same side, and an image stays on its side when others are added or removed. The fraction
@@ -95,37 +122,100 @@ def split_by_content(images: np.ndarray, test_fraction: float = 0.1, seed: int =
     """
     if not 0 <= test_fraction <= 1:
         raise ValueError(f"test_fraction must be from 0 to 1, not {test_fraction!r}")
+    return np.fromiter((_draw(image, seed) < test_fraction * 2**64 for image in images), bool, len(images))
+
+
+def _draw(image: np.ndarray, seed: int = 0) -> int:
     salt = seed.to_bytes(8, "little", signed=True)
-    draws = (int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=salt).digest(), "little")
-             for image in images)
-    return np.fromiter((draw < test_fraction * 2 ** 64 for draw in draws), bool, len(images))
+    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=salt).digest(), "little")
 
 
-def cache_folder() -> Path:
-    """Where imaetool keeps what it can make again; nothing is created."""
-    if os.environ.get("IMAETOOL_CACHE"):
-        return Path(os.environ["IMAETOOL_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imaetool"
+def _is_picture(name: str) -> bool:
+    parts = name.split("/")
+    return Path(name).suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
 def _decode(files, root: Path, sink, options: dict, workers, progress) -> dict:
-    """Append the pixels of each readable file to `sink`, and return the facts about them."""
-    options, chosen, paths, unreadable = dict(options), "", [], []
-    if options["size"] is None or options["channels"] is None:
-        side, channels, chosen = choose_format(files)
-        options["size"] = options["size"] or (side, side)
-        options["channels"] = options["channels"] or channels
-    for done, (file, result) in enumerate(read_many(files, workers=workers, **options), 1):
+    """Append the pixels of each readable file to ``sink``, and return the facts about them."""
+    size, channels, chosen = options["size"], options["channels"], ""
+    if size is None or channels is None:
+        side, own_channels, chosen = choose_format(files)
+        size, channels = size or (side, side), channels or own_channels
+    reader = _reader(files, {**options, "size": size, "channels": channels})
+    paths, unreadable, draws, checksum = [], [], [], hashlib.sha256()
+    for done, (file, result) in enumerate(_in_order(files, reader, workers), 1):
         name = file.relative_to(root).as_posix()
-        if isinstance(result, UnreadableImage):
-            unreadable.append((name, result.reason))
+        if isinstance(result, str):
+            unreadable.append((name, result))
         else:
+            pixels, digest, draw = result
             paths.append(name)
-            sink.write(result.tobytes())
+            draws.append(draw < 0.1 * 2**64)
+            sink.write(pixels)
+            checksum.update(digest)
         if progress is not None:
             progress(done, len(files))
-    shape = (len(paths), options["channels"], *options["size"])
-    return {"shape": shape, "paths": paths, "unreadable": unreadable, "chosen": chosen}
+    shape = (len(paths), channels, *size)
+    checksum.update(repr(shape).encode())
+    return {
+        "shape": shape, "paths": paths, "unreadable": unreadable, "chosen": chosen,
+        "checksum": checksum.hexdigest(), "test": np.packbits(np.array(draws, bool)).tobytes().hex(),
+    }  # fmt: skip
+
+
+def _reader(files, options: dict) -> Callable[[Path], np.ndarray]:
+    """What turns one file into pixels (C, H, W)."""
+    window = options.pop("window")
+    if not window:
+        return lambda file: read(file, **options)
+    (height, width), final = _first_size(files), options["size"]
+    side = round(window * width)
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    whole = {**options, "size": (height, width), "crop": "center"}
+
+    def cut(file: Path) -> np.ndarray:
+        middle = read(file, **whole)[:, top : top + side, left : left + side]
+        planes = [Image.fromarray(plane).resize(final[::-1], Image.Resampling.BILINEAR) for plane in middle]
+        return np.stack([np.asarray(plane) for plane in planes])
+
+    return cut
+
+
+def _first_size(files) -> tuple[int, int]:
+    """(height, width) of the first picture whose header can be read."""
+    for file in files:
+        try:
+            width, height, *_ = peek(file)
+            return height, width
+        except UnreadableImage:
+            continue
+    return 1, 1
+
+
+def _in_order(files, reader, workers: int | None) -> Iterator[tuple[Path, str | tuple[np.ndarray, bytes, int]]]:
+    """(file, (pixels, their sha256, their draw)) or (file, why not), in order, decoded by threads, a few chunks ahead."""
+    workers = workers or min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+    def work(chunk):
+        results = []
+        for file in chunk:
+            try:
+                pixels = np.ascontiguousarray(reader(file))
+                results.append((file, (pixels, hashlib.sha256(pixels).digest(), _draw(pixels))))
+            except UnreadableImage as error:
+                results.append((file, error.reason))
+        return results
+
+    pool, pending = ThreadPoolExecutor(workers), deque()
+    try:
+        for start in range(0, len(files), _CHUNK):
+            pending.append(pool.submit(work, files[start : start + _CHUNK]))
+            if len(pending) >= 4 * workers:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _fingerprint(files, root: Path, options: dict) -> tuple[str, str]:
@@ -138,53 +228,17 @@ def _fingerprint(files, root: Path, options: dict) -> tuple[str, str]:
         except OSError:
             facts = None
         content.update(f"{file.relative_to(root).as_posix()}\0{facts}\0".encode("utf-8", "surrogateescape"))
-    place = repr((VERSION, os.path.realpath(root), sorted(options.items()))).encode("utf-8", "surrogateescape")
+    one = files[0].name if len(files) == 1 and is_archive(files[0]) else ""
+    place = repr((VERSION, os.path.realpath(root), one, sorted(options.items()))).encode("utf-8", "surrogateescape")
     return hashlib.sha256(place).hexdigest()[:16], content.hexdigest()[:32]
 
 
-def _open_entry(entry: Path):
-    """(images, facts) of a finished entry, or None where there is none or it is damaged."""
-    try:
-        facts = json.loads((entry / "facts.json").read_bytes())
-        shape = tuple(facts["shape"])
-        if (entry / "pixels").stat().st_size != int(np.prod(shape)):
-            return None
-        if not facts["paths"]:
-            return np.empty(shape, np.uint8), facts             # an empty file cannot be mapped
-        return np.memmap(entry / "pixels", np.uint8, "c", shape=shape), facts
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write_entry(entry: Path, decode):
-    """Decode into a folder of another name, rename it when it is whole, and remove what it replaces."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = entry.parent / f"{secrets.token_hex(8)}.tmp"
-    unfinished.mkdir()
-    try:
-        with open(unfinished / "pixels", "wb") as sink:
-            facts = decode(sink)
-        (unfinished / "facts.json").write_text(json.dumps(facts))
-        for stale in entry.parent.glob(f"{entry.name.partition('-')[0]}-*"):
-            shutil.rmtree(stale, ignore_errors=True)
-        with suppress(OSError):                     # another process was first, with the same pixels
-            os.replace(unfinished, entry)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    for leftover in entry.parent.glob("*.tmp"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE:
-                shutil.rmtree(leftover, ignore_errors=True)
-    found = _open_entry(entry)
-    if found is None:
-        raise OSError("the entry just written is gone")
-    return found
-
-
-def _labels(paths) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _labels(paths, packed: bool) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Class numbers and names, where every path is class/file and the classes are as many as classes are."""
     parts = [path.split("/") for path in paths]
-    names = tuple(sorted({folder for folder, *_ in parts}))
+    if packed and len({first for first, *_ in parts}) == 1:
+        parts = [part[1:] for part in parts]  # the one folder that an archive often holds
+    names = tuple(sorted({folder for folder, *_ in parts if folder}))
     if any(len(part) != 2 for part in parts) or not 2 <= len(names) <= 1000 or len(paths) < 2 * len(names):
         return None, ()
     numbers = {name: number for number, name in enumerate(names)}

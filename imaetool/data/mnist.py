@@ -1,65 +1,58 @@
-"""MNIST and Fashion-MNIST, through torchvision's readers and mirrors."""
+"""MNIST and Fashion-MNIST: idx files in torchvision's layout, read by torchvision's readers."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from imaetool.data import ImageData, Split
-from imaetool.data.paths import data_root
+from imaetool.data.catalogue import absent, find, lookup
+from imaetool.data.fetching import fetch_dataset
 from imaetool.data.resize import to_shape
 from imaetool.errors import UserError
 
 __all__ = ["load_fashion_mnist", "load_mnist"]
 
-_FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
-
-def load_mnist(config) -> ImageData:
+def load_mnist(config: Any) -> ImageData:
     """70,000 handwritten digits, 28x28, official split."""
-    return _load("MNIST", config, tuple("0123456789"), "CC BY-SA 3.0")
+    return _load("mnist", config)
 
 
-def load_fashion_mnist(config) -> ImageData:
+def load_fashion_mnist(config: Any) -> ImageData:
     """70,000 pictures of clothes, 28x28, official split."""
-    return _load("FashionMNIST", config, _FASHION, "MIT")
+    return _load("fashion-mnist", config)
 
 
-def _load(name: str, config, label_names: tuple[str, ...], licence: str) -> ImageData:
-    from torchvision import datasets
-
-    root = data_root(config.root)
-    splits = [_read(getattr(datasets, name), root, name, train) for train in (True, False)]
-    digest = hashlib.sha256()
-    for images, labels in splits:
+def _load(name: str, config: Any) -> ImageData:
+    entry = lookup(name)
+    place = find(entry, config.root) or (fetch_dataset(entry, config.root) and find(entry, config.root))
+    if place is None:
+        raise absent(entry, config.root)
+    raw, digest, splits = place[1].parent, hashlib.sha256(), []
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
+        images, labels = _read(raw, part, count)
         digest.update(images.tobytes() + labels.tobytes())
-    train, test = (Split(to_shape(images[:, None], config), labels) for images, labels in splits)
+        splits.append(Split(to_shape(images[:, None], config), labels))
     return ImageData(
-        name={"MNIST": "mnist", "FashionMNIST": "fashion-mnist"}[name],
-        train=train, test=test, label_names=label_names, source=str(Path(root) / name / "raw"),
-        licence=licence, checksum=digest.hexdigest(),
+        name=name, train=splits[0], test=splits[1], label_names=entry.labels, source=str(raw), licence=entry.licence,
+        checksum=digest.hexdigest(),
     )
 
 
-def _read(dataset, root: str, name: str, train: bool) -> tuple[np.ndarray, np.ndarray]:
-    raw = Path(root) / name / "raw"
-    try:
-        split = dataset(root, train=train, download=False)
-    except (RuntimeError, FileNotFoundError):
-        split = _download(dataset, root, raw, train)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{name} files in {raw} cannot be read ({error}): remove them to fetch them again") from error
-    return split.data.numpy(), split.targets.numpy().astype(np.int64)
+def _read(raw: Path, part: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (N, 28, 28) and labels int64 (N,) of one part."""
+    from torchvision.datasets.mnist import read_image_file, read_label_file
 
-
-def _download(dataset, root: str, raw: Path, train: bool):
     try:
-        return dataset(root, train=train, download=True)
-    except Exception as error:  # torchvision raises whatever its mirrors make it raise
-        names = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
-        raise UserError(
-            f"{dataset.__name__} is not in {raw} and cannot be downloaded ({str(error).splitlines()[0]}): "
-            f"put {names} (or their .gz) there, or say where they are with --data-root"
-        ) from error
+        images = read_image_file(str(raw / f"{part}-images-idx3-ubyte")).numpy()
+        labels = read_label_file(str(raw / f"{part}-labels-idx1-ubyte")).numpy().astype(np.int64)
+    except Exception as error:  # the reader asserts, indexes and reshapes; any failure means the same
+        reason = str(error).splitlines()[0] if str(error) else "cut short or damaged"
+        raise UserError(f"the {part} files in {raw} cannot be read ({reason}): remove them to fetch them again") from error
+    if images.shape != (count, 28, 28) or labels.shape != (count,) or not 0 <= labels.min() <= labels.max() <= 9:
+        raise UserError(f"the {part} files in {raw} are not {count:,} images of 28x28 with labels 0 to 9: remove them")
+    return images, labels

@@ -54,7 +54,7 @@ def reconstruction(subject: Subject) -> list[Result]:
                 "mean": (codes.mu, model.one_hot(*codes.categories)),
             }
             for name, (z, y) in variants.items():
-                nll = bernoulli_nll(model.decode_logits(z, y), x).double()
+                nll = bernoulli_nll(model.decode_logits(z, y, x), x).double()
                 sums[name] += nll.sum().item()
                 squares[name] += nll.square().sum().item()
     n = len(subject.split)

@@ -89,6 +89,6 @@ def draw_traversals(model: Autoencoder, record: dict[str, Any], steps: int = 11,
         images.cpu().numpy(),
         row_labels=[f"unit {k}" for k in units],
         row_notes=[f"I(x;z{k}) = {information[k]:.2f} nats" for k in units] if information else None,
-        column_labels=[f"{v + 0.0:+.1f}" for v in values.tolist()],
+        column_labels=[f"{round(v, 1) + 0.0:+.1f}" for v in values.tolist()],
         title="Units, most informative first",
     )

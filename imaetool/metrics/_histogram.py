@@ -36,7 +36,5 @@ def discrete_information(a: Tensor, b: Tensor) -> float:
 def binned_information(mu: Tensor, factors: Factors, bins: int = 20) -> Tensor:
     """I(binned mu_k; v_f) in nats, (K, F)."""
     codes = bin_codes(mu, bins)
-    return torch.tensor(
-        [[discrete_information(codes[:, k], factors.values[:, f]) for f in range(len(factors.sizes))] for k in range(mu.shape[1])],
-        dtype=torch.float64,
-    )
+    table = [[discrete_information(unit, factor) for factor in factors.values.T] for unit in codes.T]
+    return torch.tensor(table, dtype=torch.float64)

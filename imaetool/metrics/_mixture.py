@@ -32,7 +32,7 @@ REACH = 8.5  # a component is taken as 0 beyond this many sigmas: phi(8.5) = 8e-
 _ORDER = 16  # terms of the series
 _WIDTH = 2.0  # width of a cell in sigmas, so |d| <= 1
 _RATIO = 1.15  # largest sigma over smallest in a cell, so |t| <= 0.15
-_BLOCK = 512  # points evaluated together
+_BLOCK = 512  # points evaluated together; fewer where cells are many, so that few of them are near
 _BUDGET = 1 << 20  # doubles in one block of basis functions (8 MiB)
 
 
@@ -66,7 +66,12 @@ def fit(mu: Tensor, variance: Tensor, groups: Sequence[tuple[Tensor, int]] = ())
     centre, scale = (low + high) / 2, ((least + most) / 2).sqrt()
     terms = _series((mu - centre[cell]) / scale[cell], variance / scale[cell] ** 2 - 1, order)  # P of (N,)
     everything = (torch.zeros_like(cell), 1)
-    weight = torch.cat([_sums(terms, cell, count, *group) for group in (everything, *groups)], 2)
+    weight = torch.empty(order, count, 1 + sum(size for _, size in groups), dtype=torch.float64)
+    first = 0
+    for index, size in (everything, *groups):
+        _sum_into(weight[:, :, first : first + size], terms, cell * size + index)
+        weight[:, :, first : first + size] /= torch.bincount(index, minlength=size).clamp_min(1)
+        first += size
     return Mixture(centre, scale, low, high, weight)
 
 
@@ -74,16 +79,16 @@ def density(mixture: Mixture, z: Tensor) -> Tensor:
     """Every mixture's density at the points z (M,), as (M, V); never below 1e-300."""
     out = torch.empty(len(z), mixture.columns, dtype=torch.float64)
     order = z.argsort()
-    for places in order.split(_BLOCK):
+    for places in order.split(max(32, min(_BLOCK, (1 << 19) // len(mixture.centre)))):
         out[places] = _density_block(mixture, z[places])
     return out.clamp_min_(1e-300)
 
 
-def _sums(terms: Sequence[Tensor], cell: Tensor, count: int, index: Tensor, size: int) -> Tensor:
-    """Each term summed over the members of every (cell, group value), over the value's count: (P, C, size)."""
-    joint = (cell * size + index).numpy()  # numpy's bincount is three times torch's
-    sums = [torch.from_numpy(np.bincount(joint, term.numpy(), count * size)) for term in terms]
-    return torch.stack(sums).view(len(terms), count, size) / torch.bincount(index, minlength=size).clamp_min(1)
+def _sum_into(out: Tensor, terms: Sequence[Tensor], joint: Tensor) -> None:
+    """out (P, C, size): each term (N,) summed over the members of every (cell, group value)."""
+    place = joint.numpy()  # numpy's bincount is three times as fast as torch's
+    for sums, term in zip(out, terms, strict=True):
+        sums.copy_(torch.from_numpy(np.bincount(place, term.numpy(), sums.numel())).view(sums.shape))
 
 
 def _density_block(mixture: Mixture, z: Tensor) -> Tensor:

@@ -41,10 +41,12 @@ def accuracy(categories, labels) -> Result:
     notes = []
     if len(found) > len(known):
         left = [str(k) for k in found if k not in mapping]
-        notes.append(f"{len(found)} categories for {len(known)} labels: images in categories {', '.join(left)} count as wrong")
+        notes.append(f"{len(found)} categories for {len(known)} labels: categories {', '.join(left)} count as wrong")
     elif len(found) < len(known):
         left = [str(label) for label in known if label not in mapping.values()]
-        notes.append(f"only {len(found)} categories occur for {len(known)} labels: labels {', '.join(left)} are never named")
+        notes.append(
+            f"only {len(found)} categories occur for {len(known)} labels: labels {', '.join(left)} are never named"
+        )
     return _fraction("one-to-one (Hungarian)", right, counts, found, known, mapping, notes)
 
 
@@ -57,7 +59,9 @@ def accuracy_majority(categories, labels) -> Result:
     counts, found, known = confusion(categories, labels)
     best, column = counts.max(1)
     mapping = {found[r]: known[c] for r, c in enumerate(column.tolist())}
-    notes = [f"{len(found)} categories for {len(known)} labels: majority vote favours many categories"] if len(found) > len(known) else []
+    notes = []
+    if len(found) > len(known):
+        notes.append(f"{len(found)} categories for {len(known)} labels: majority vote favours many categories")
     return _fraction("majority vote", int(best.sum()), counts, found, known, mapping, notes)
 
 

@@ -16,7 +16,7 @@ __all__ = ["dci_from_importance", "dci_score", "importance_matrix"]
 
 _TREES = {
     "gradient-boosting": lambda seed: GradientBoostingClassifier(random_state=seed),
-    "random-forest": lambda seed: RandomForestClassifier(n_estimators=100, max_features=None, min_samples_leaf=2, random_state=seed),
+    "random-forest": lambda seed: RandomForestClassifier(max_features=None, min_samples_leaf=2, random_state=seed),
 }
 
 

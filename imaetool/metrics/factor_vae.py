@@ -59,8 +59,8 @@ def factor_vae_score(
         value, votes = factor_vae_from_votes(*sets), {"votes_train": sets[0].tolist(), "votes_test": sets[1].tolist()}
     else:
         notes += ("no unit moves enough to vote: the score is 0 by definition",)
-    scarce = [name for name, size, column in zip(kept.names, kept.sizes, kept.values.T, strict=True)
-              if int(torch.bincount(column, minlength=size).min()) < batch]
+    columns = zip(kept.names, kept.values.T, strict=True)
+    scarce = [name for name, column in columns if int(torch.bincount(column).min()) < batch]
     if scarce:
         notes += (f"fewer than {batch} codes for some value, drawn repeatedly: {', '.join(scarce)}",)
     return Result(
@@ -71,8 +71,14 @@ def factor_vae_score(
         unit="fraction",
         estimator=f"{train} votes to learn, {test} to measure, {batch} codes each",
         error=(value * (1 - value) / test) ** 0.5,
-        settings={"train": train, "test": test, "batch": batch, "least_deviation": least_deviation, "seed": seed,
-                  "factors": list(kept.names)},
+        settings={
+            "train": train,
+            "test": test,
+            "batch": batch,
+            "least_deviation": least_deviation,
+            "seed": seed,
+            "factors": list(kept.names),
+        },
         details={**votes, "active": active.nonzero().squeeze(1).tolist()},
         notes=notes,
     )

@@ -143,5 +143,9 @@ def _notes(monte_carlo: Tensor, cap: float, n: int, categorical: list[dict], del
         if item["radius"] is None:
             notes.append("a category is never used: proposition 2 gives no radius")
         else:
-            notes.append(f"radius {item['radius']:.3g} nats holds with probability {1 - 2 * delta:g}, C = {item['constant']:.3g} read from the data")
+            sure, constant = 1 - 2 * delta, item["constant"]
+            notes.append(
+                f"I(x;y) is within {item['radius']:.3g} nats of its value on unlimited images with probability "
+                f"{sure:g} (imae proposition 2, C = {constant:.3g} read from the data)"
+            )
     return tuple(notes)

@@ -54,7 +54,8 @@ def elbo(reconstruction, kl) -> Result:
     """
     log_p, divergence = rows(reconstruction, "reconstruction"), rows(kl, "kl")
     if log_p.shape != divergence.shape or log_p.shape[1] != 1:
-        raise ValueError(f"reconstruction and kl must both have shape (N,), not {tuple(log_p.shape)} and {tuple(divergence.shape)}")
+        shapes = f"{tuple(log_p.shape)} and {tuple(divergence.shape)}"
+        raise ValueError(f"reconstruction and kl must both have shape (N,), not {shapes}")
     if (divergence < -1e-4).any():
         raise ValueError("kl holds negative values")
     bound = log_p - divergence

@@ -155,7 +155,9 @@ def _report(
     entropy = factors.entropy()
     gaps = mig_from_information(information, entropy)
     below = int((information < -1e-12).sum())
-    negative = (f"{below} of the {information.numel()} informations are below 0 by sampling noise: read them as 0",) if below else ()
+    negative = ()
+    if below:
+        negative = (f"{below} of the {information.numel()} informations are below 0 by sampling noise: read them as 0",)
     return Result(
         metric="mig",
         variant=variant,

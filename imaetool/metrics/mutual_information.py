@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
-
 from imaetool.metrics._inputs import read_gaussians, rows, sample_codes
 from imaetool.metrics._joint import joint_log_density
 from imaetool.metrics.result import Result

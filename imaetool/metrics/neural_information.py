@@ -75,7 +75,8 @@ def neural_information_estimate(
             joint = _scores(critic, x, z)
             product = torch.cat([_scores(critic, x, z.roll(shift, 0)) for shift in _shifts(test)])
             value = float(bound(joint.double(), product.double()))
-    notes = [f"a lower bound by a trained critic; {test} held-out samples cannot support much above log {test} = {math.log(test):.2f} nats"]
+    cap = f"log {test} = {math.log(test):.2f} nats"
+    notes = [f"a lower bound by a trained critic; {test} held-out samples cannot support much above {cap}"]
     if value < 0:
         notes.append("below 0: the critic has learnt nothing that holds on new samples; read it as 0")
     return Result(

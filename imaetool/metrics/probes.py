@@ -63,7 +63,9 @@ def mlp_probe(
     return _report(name, right, len(x), settings, classes, notes)
 
 
-def _read(train_codes, train_labels, test_codes, test_labels) -> tuple[Tensor, Tensor, Tensor, Tensor, list[int], tuple[str, ...]]:
+def _read(
+    train_codes, train_labels, test_codes, test_labels
+) -> tuple[Tensor, Tensor, Tensor, Tensor, list[int], tuple[str, ...]]:
     """Codes standardised by the training codes, labels as 0..L-1 (test labels never seen: -1), the labels, notes."""
     x, held_x = rows(train_codes, "train_codes"), rows(test_codes, "test_codes")
     if x.shape[1] != held_x.shape[1]:
@@ -72,7 +74,7 @@ def _read(train_codes, train_labels, test_codes, test_labels) -> tuple[Tensor, T
     labels = integers(test_labels, "test_labels", len(held_x))
     if len(classes) < 2:
         raise ValueError("the training labels have one value: nothing to tell apart")
-    place = torch.searchsorted(classes, labels).clamp_max(len(classes) - 1)
+    place = torch.searchsorted(classes, labels.contiguous()).clamp_max(len(classes) - 1)
     held_y = torch.where(classes[place] == labels, place, -1)
     unseen = sorted(set(labels[held_y < 0].tolist()))
     notes = (f"labels without training codes count as wrong: {', '.join(map(str, unseen))}",) if unseen else ()

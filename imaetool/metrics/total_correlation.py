@@ -26,7 +26,8 @@ def gaussian_total_correlation(mu) -> Result:
     unit = centred[:, live] / centred[:, live].norm(dim=0)
     eigenvalues = torch.linalg.eigvalsh(unit.T @ unit)
     dependent = bool((eigenvalues < 1e-12).any())
-    notes = (f"constant units left out: {', '.join(str(k) for k in (~live).nonzero().squeeze(1).tolist())}",) if not live.all() else ()
+    still = [str(k) for k in (~live).nonzero().squeeze(1).tolist()]
+    notes = (f"constant units left out: {', '.join(still)}",) if still else ()
     if dependent:
         notes += ("some units are linear combinations of others: the total correlation is infinite",)
     return Result(

@@ -9,7 +9,7 @@ from typing import Any
 from imaetool.errors import UserError, unknown_name
 from imaetool.registry import resolve
 
-__all__ = ["check", "defaults", "function"]
+__all__ = ["accepted", "check", "critic", "defaults", "function"]
 
 PROVIDED = ("smoothness", "dataset_size", "critic")  # arguments the loop gives, never settings
 
@@ -19,10 +19,34 @@ def function(name: str) -> Callable:
     return resolve("objective", name)
 
 
-def defaults(name: str) -> dict[str, Any]:
-    """The settings of objective ``name`` and their default values, read from its signature."""
-    parameters = inspect.signature(function(name)).parameters.values()
+def critic(name: str) -> tuple[Callable, Callable] | None:
+    """What objective ``name`` declares of a second network, or None: (Critic, critic_loss).
+
+    ``Critic(shape, latents, **settings)`` is a module; ``critic_loss(critic, outputs, x, **settings)``
+    is what it minimises, a scalar; ``Critic.lr`` is the default of the setting ``critic_lr``.
+    """
+    module = inspect.getmodule(function(name))
+    return (module.Critic, module.critic_loss) if hasattr(module, "Critic") else None
+
+
+def _settings(of: Callable) -> dict[str, Any]:
+    parameters = inspect.signature(of).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in PROVIDED}
+
+
+def accepted(of: Callable, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``settings`` that ``of`` has."""
+    known = _settings(of)
+    return {key: value for key, value in settings.items() if key in known}
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The settings of objective ``name`` and its critic with their default values, from the signatures."""
+    declared = critic(name)
+    found = _settings(function(name))
+    if declared:
+        found |= _settings(declared[0]) | _settings(declared[1]) | {"critic_lr": declared[0].lr}
+    return found
 
 
 def check(objective: Mapping[str, Any]) -> dict[str, Any]:

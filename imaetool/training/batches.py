@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imaetool.data.views import ImageRows
+
 __all__ = ["Batches", "seed_of", "to_float"]
 
 _ON_DEVICE = 4 << 30  # bytes of uint8 images that are kept on the device
@@ -26,16 +28,18 @@ def seed_of(seed: int, *path: int) -> int:
 class Batches:
     """The training images, shuffled anew each epoch; only full batches, as batch-coupled terms need.
 
-    Arguments: images (N, C, H, W) uint8, an array or memory map; batch_size; seed; device.
+    Arguments: images (N, C, H, W) uint8, an array, a memory map or an ImageRows; batch_size; seed; device.
     """
 
-    def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(self, images: np.ndarray | ImageRows, batch_size: int, seed: int, device: torch.device) -> None:
         self.size = min(batch_size, len(images))
         self.seed, self.device, self.count = seed, device, len(images)
-        self._array = images
-        self._resident = None
-        if images.nbytes <= _ON_DEVICE:
-            self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        self._images = images if isinstance(images, ImageRows) else ImageRows(images)
+        self._to_float = self._images.to_float or to_float
+        self._resident = None  # the rows as they are stored, on the device: on a CPU the memory map itself
+        as_stored = self._images.decode is None or self._images.to_float is not None
+        if as_stored and self._images.stored.nbytes <= _ON_DEVICE:
+            self._resident = torch.from_numpy(np.ascontiguousarray(self._images.stored)).to(device)
 
     def __len__(self) -> int:
         return self.count // self.size
@@ -45,10 +49,14 @@ class Batches:
         order = np.random.default_rng(seed_of(self.seed, 1, number)).permutation(self.count)
         for index in range(start, len(self)):
             chosen = order[index * self.size : (index + 1) * self.size]
-            yield to_float(self._take(chosen))
+            yield self._take(chosen)
 
     def _take(self, chosen: np.ndarray) -> Tensor:
+        images = self._images
+        rows = chosen if images.rows is None else images.rows[chosen]
         if self._resident is not None:
-            return self._resident[torch.from_numpy(chosen).to(self.device)]
+            return self._to_float(self._resident[torch.from_numpy(rows).to(self.device)])
+        if images.to_float is not None:
+            return images.to_float(torch.from_numpy(images.stored[np.sort(rows)]).to(self.device))
         ordered = np.sort(chosen)  # a memory map reads faster forwards
-        return torch.from_numpy(np.ascontiguousarray(self._array[ordered])).to(self.device)
+        return to_float(torch.from_numpy(np.ascontiguousarray(images[ordered])).to(self.device))

@@ -6,10 +6,9 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from imaetool import objectives
 from imaetool.config import Config, Smoothness
@@ -67,7 +66,21 @@ class Trainer:
             self.optimizer = torch.optim.SGD(model.parameters(), lr=training.lr, momentum=training.momentum)
         else:
             self.optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
+        self.modules: dict[str, nn.Module] = {"model": model}
+        self.optimizers = {"optimizer": self.optimizer}
+        declared = objectives.critic(config.objective["name"])
+        if declared:
+            self._add_critic(*declared)
         self.progress = Progress()
+
+    def _add_critic(self, build: Callable[..., nn.Module], critic_loss: Callable[..., Tensor]) -> None:
+        """The objective's second network, its weights drawn from the run's seed, and its Adam."""
+        settings = at_step(self.settings, 0)
+        torch.manual_seed(seed_of(self.config.training.seed, 3))
+        critic = build(self.model.shape, self.config.latents, **objectives.accepted(build, settings))
+        self.modules["critic"] = critic.to(next(self.model.parameters()).device)
+        self.optimizers["critic_optimizer"] = torch.optim.Adam(critic.parameters(), lr=settings["critic_lr"])
+        self.critic_loss = critic_loss
 
     def step(self, x: Tensor) -> Mapping[str, Tensor]:
         """One update on images (B, C, H, W); the terms of the loss before it, each reduced to a scalar."""
@@ -75,20 +88,35 @@ class Trainer:
         for group in self.optimizer.param_groups:
             epoch = self.progress.step // len(self.batches)
             group["lr"] = self.config.training.lr * self.config.training.lr_decay**epoch
-        terms = self.terms(self.model(x), x)
+        outputs = self.model(x)
+        if "critic" in self.modules:
+            self._step_critic(outputs.detach(), x)
+        terms = self.terms(outputs, x)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         self.optimizer.step()
         return {name: value.detach() for name, value in terms.items()}
+
+    def _step_critic(self, outputs: Outputs, x: Tensor) -> None:
+        """One update of the critic on detached outputs; it is frozen again afterwards."""
+        critic, optimizer = self.modules["critic"], self.optimizers["critic_optimizer"]
+        settings = at_step(self.settings, self.progress.step)
+        optimizer.param_groups[0]["lr"] = settings["critic_lr"]
+        critic.requires_grad_(True)
+        optimizer.zero_grad(set_to_none=True)
+        self.critic_loss(critic, outputs, x, **objectives.accepted(self.critic_loss, settings)).backward()
+        optimizer.step()
+        critic.requires_grad_(False)
 
     def terms(self, outputs: Outputs, x: Tensor) -> dict[str, Tensor]:
         """The objective's terms and the smoothness penalties, averaged over the batch, in nats."""
         weights = self.config.smoothness
         penalties = smoothness_penalty(outputs, x, weights)
         smoothness = sum((getattr(weights, name) * value for name, value in penalties.items()), 0.0)
-        provided: dict[str, Any] = {"smoothness": smoothness, "dataset_size": self.batches.count}
+        provided = {"smoothness": smoothness, "dataset_size": self.batches.count, "critic": self.modules.get("critic")}
         wanted = {k: v for k, v in provided.items() if k in self.accepts}
-        terms = self.loss(outputs, x, **wanted, **at_step(self.settings, self.progress.step))
+        settings = objectives.accepted(self.loss, at_step(self.settings, self.progress.step))
+        terms = self.loss(outputs, x, **wanted, **settings)
         if "smoothness" not in self.accepts:
             terms["loss"] = terms["loss"] + smoothness
         return {name: value.mean() for name, value in (terms | penalties).items()}
@@ -124,27 +152,30 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that a resumed run needs."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in values.items() if isinstance(v, Tensor)}
+        tensors = {f"{part}.{k}": v for part, module in self.modules.items() for k, v in module.state_dict().items()}
+        for part, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"{part}.{index}.{k}": v for k, v in values.items() if isinstance(v, Tensor)}
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
         """Take up a run where ``state`` left it; UserError if it is of another model."""
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        weights: dict[str, Tensor] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            if part == "model":
-                weights[rest] = value
-            else:
-                index, _, key = rest.partition(".")
-                optimizer.setdefault(int(index), {})[key] = value
+        weights: dict[str, dict[str, Tensor]] = {part: {} for part in self.modules}
+        optimizers: dict[str, dict[int, dict[str, Tensor]]] = {part: {} for part in self.optimizers}
         try:
-            self.model.load_state_dict(weights)
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
-        except (RuntimeError, ValueError) as error:
+            for name, value in tensors.items():
+                part, _, rest = name.partition(".")
+                if part in weights:
+                    weights[part][rest] = value
+                else:
+                    index, _, key = rest.partition(".")
+                    optimizers[part].setdefault(int(index), {})[key] = value
+            for part, module in self.modules.items():
+                module.load_state_dict(weights[part])
+            for part, optimizer in self.optimizers.items():
+                groups = optimizer.state_dict()["param_groups"]
+                optimizer.load_state_dict({"state": optimizers[part], "param_groups": groups})
+        except (KeyError, RuntimeError, ValueError) as error:
             raise UserError(f"the run to resume has another model or optimiser: {str(error).splitlines()[0]}") from error
         self.progress = progress
 

@@ -1,0 +1,43 @@
+"""JointVAE: divergences held to capacities that grow while training (Dupont 2018)."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from imaetool.model import Outputs
+from imaetool.objectives.elbo import elbo_terms
+
+__all__ = ["loss"]
+
+
+def loss(
+    outputs: Outputs,
+    x: Tensor,
+    *,
+    gamma_z: float = 30.0,
+    gamma_y: float = 30.0,
+    capacity_z: float = 5.0,
+    capacity_y: float = 5.0,
+) -> dict[str, Tensor]:
+    """The negative of E[log q(x|y,z)] - gamma_z |KL_z - C_z| - gamma_y |KL_y - C_y|, in nats per image.
+
+    KL_z and KL_y are means over the batch, as the bound on information that they stand for is, and
+    the distance to the capacity is taken of the mean. C_y is never above the sum of log K2 over the
+    categorical variables, the most that KL_y can be.
+
+    Arguments: outputs and x (B, C, H, W) of one batch. Settings: ``gamma_z``, ``gamma_y``; the
+    capacities ``capacity_z`` and ``capacity_y``, usually schedules {start, end, iterations}. Returns
+    the loss and its terms, (B,) or scalar. Source: joint_vae eq. 7.
+    """
+    reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
+    most = sum(math.log(logits.shape[-1]) for logits in outputs.codes.category_logits)
+    held_z = (kl_z.mean() - (capacity_z if outputs.z.shape[1] else 0.0)).abs()  # ()
+    held_y = (kl_y.mean() - min(capacity_y, most)).abs()  # ()
+    return {
+        "loss": reconstruction + gamma_z * held_z + gamma_y * held_y,
+        "reconstruction": reconstruction,
+        "kl_z": kl_z,
+        "kl_y": kl_y,
+    }

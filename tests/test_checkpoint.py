@@ -1,0 +1,143 @@
+"""Checkpoints: what is saved comes back, and nothing hostile or broken is loaded."""
+
+import json
+import pickle
+import struct
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import imaetool
+from imaetool.errors import UserError
+from imaetool.training.run import CHECKPOINT, MODEL
+
+
+@pytest.fixture
+def model_file(run_folder, tmp_path):
+    path = tmp_path / MODEL
+    path.write_bytes((run_folder / MODEL).read_bytes())
+    return path
+
+
+def header_of(path):
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + length]), raw[8 + length :]
+
+
+def rewrite(path, change):
+    """Change the imaetool entry of a file's header and write it back, weights untouched."""
+    header, body = header_of(path)
+    entry = json.loads(header["__metadata__"]["imaetool"])
+    change(entry)
+    header["__metadata__"]["imaetool"] = json.dumps(entry)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def test_a_loaded_model_gives_the_same_codes_and_images(run_folder):
+    first, second = (imaetool.load(run_folder / MODEL) for _ in range(2))
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    a, b = first.encode(x), second.encode(x)
+    assert torch.equal(a.mu, b.mu) and torch.equal(a.category_logits[0], b.category_logits[0])
+    assert torch.equal(first.reconstruct(x), second.reconstruct(x))
+    assert not first.training and first.config.objective["name"] == "imae"
+
+
+def test_the_file_alone_rebuilds_the_model(model_file):
+    model = imaetool.load(model_file)
+    assert model.shape == (1, 8, 8) and model.latents.categories == (10,)
+    assert set(model.record) >= {"figures", "versions", "seed", "dataset", "unit_information", "exemplars"}
+    assert len(model.record["dataset"]["checksum"]) == 64
+
+
+def test_missing(tmp_path):
+    with pytest.raises(UserError, match="no model at"):
+        imaetool.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.5, 0.999])
+def test_cut_short(model_file, part):
+    raw = model_file.read_bytes()
+    model_file.write_bytes(raw[: int(len(raw) * part)])
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        imaetool.load(model_file)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('a pickle was run')",))
+
+
+def test_a_pickle_renamed_is_refused_and_never_run(model_file, tmp_path):
+    model_file.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        imaetool.load(model_file)
+
+
+def test_a_torch_file_renamed_is_refused(model_file):
+    torch.save({"w": torch.zeros(3)}, model_file)
+    with pytest.raises(UserError, match="not a whole safetensors file"):
+        imaetool.load(model_file)
+
+
+def test_safetensors_of_another_tool(tmp_path):
+    save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match="was not written by imaetool"):
+        imaetool.load(tmp_path / "other.safetensors")
+
+
+def test_a_training_state_is_not_a_model(run_folder):
+    with pytest.raises(UserError, match="holds a training state, not a model"):
+        imaetool.load(run_folder / CHECKPOINT)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda e: e.update(format=99), "has format 99"),
+    (lambda e: e.update(shape=[1, 8, -8]), "shape"),
+    (lambda e: e.update(shape=[3, 10**6, 10**6]), "shape"),
+    (lambda e: e.update(shape="1x8x8"), "shape"),
+    (lambda e: e["config"]["latents"].update(continuous=11), "the weights do not fit"),
+    (lambda e: e["config"]["latents"].update(categories=[10**9]), "the weights do not fit"),
+    (lambda e: e["config"]["latents"].update(continuous=-1), "settings that no model can be built from"),
+    (lambda e: e["config"].update(network="../../evil"), "settings that no model can be built from"),
+    (lambda e: e["config"].update(network="mlp-imae-64"), "the weights do not fit"),
+    (lambda e: e["config"].pop("latents"), ""),
+    (lambda e: e.pop("config"), "settings that no model can be built from"),
+    (lambda e: e["config"].update(surprise=1), "settings that no model can be built from"),
+], ids=str)
+def test_hostile_headers(model_file, change, message):
+    rewrite(model_file, change)
+    if message == "":  # a missing section takes its defaults, which here are the right ones
+        assert imaetool.load(model_file).latents.continuous == 10
+        return
+    with pytest.raises(UserError, match=message):
+        imaetool.load(model_file)
+
+
+def test_weights_of_another_shape_or_name(model_file):
+    header, _ = header_of(model_file)
+    tensors = load_file(model_file)
+    name = next(iter(tensors))
+    for broken in ({**tensors, name: torch.zeros(2)}, {k: v for k, v in tensors.items() if k != name},
+                   {**tensors, "extra": torch.zeros(1)}):
+        save_file(broken, model_file, metadata=header["__metadata__"])
+        with pytest.raises(UserError, match="the weights do not fit"):
+            imaetool.load(model_file)
+
+
+def test_a_failed_write_leaves_the_old_file(model_file, monkeypatch):
+    import os
+
+    from imaetool import files
+
+    before = model_file.read_bytes()
+    def full(fd):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.replace_file(model_file, b"new")
+    assert caught.value.filename == str(model_file)
+    assert model_file.read_bytes() == before and len(list(model_file.parent.iterdir())) == 1
