@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imaetool.data import folder
-from imaetool.data.folder import cache_folder, load_folder, split_by_content
+from imaetool.data import decoding, entries
+from imaetool.data.folder import load_folder, split_by_content
+from imaetool.data.paths import cache_dir
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +22,11 @@ def decoded(monkeypatch):
     """The files that were really decoded."""
     files = []
 
-    def record(paths, **options):
-        files.extend(paths)
-        return real(paths, **options)
-    real = folder.read_many
-    monkeypatch.setattr(folder, "read_many", record)
+    def record(path, **options):
+        files.append(path)
+        return real(path, **options)
+    real = decoding.read
+    monkeypatch.setattr(decoding, "read", record)
     return files
 
 
@@ -174,20 +175,20 @@ def test_a_full_disk_ends_in_memory_too(pictures, cache, monkeypatch):
         def __enter__(self): return self
         def __exit__(self, *_): pass
         def write(self, _): raise OSError(28, "No space left on device")
-    monkeypatch.setattr(folder, "open", Full, raising=False)
+    monkeypatch.setattr(entries, "open", Full, raising=False)
     found = load_folder(pictures)
     assert "No space left on device" in found.note and len(found.images) == 5
     assert os.listdir(cache) == []
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
-    assert cache_folder() == tmp_path / "cache"
+    assert cache_dir() == tmp_path / "cache"
     monkeypatch.delenv("IMAETOOL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "imaetool"
+    assert cache_dir() == tmp_path / "xdg" / "imaetool"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "imaetool"
+    assert cache_dir() == tmp_path / ".cache" / "imaetool"
 
 
 def test_names_of_any_bytes(tmp_path, decoded):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -60,6 +61,11 @@ def test_every_public_name_resolves_and_unknown_ones_do_not():
     assert set(metrics.__all__) <= set(dir(metrics))
     with pytest.raises(AttributeError, match="mig_wrong"):
         metrics.mig_wrong
+
+
+def test_every_public_name_is_in_the_documentation():
+    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    assert not [name for name in metrics.__all__ if f"`{name}" not in text]
 
 
 def test_results_are_json_ready_and_say_what_was_computed():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,4 +80,10 @@ def open_data(config: Any) -> ImageData:
     """The dataset that ``config`` (imaetool.config.Data) names; UserError if it cannot be had."""
     from imaetool.registry import resolve
 
-    return resolve("dataset", config.name)(config)
+    data = resolve("dataset", config.name)(config)
+    return replace(data, train=_binary(data.train), test=_binary(data.test)) if config.binarize else data
+
+
+def _binary(split: Split) -> Split:
+    """``split`` with pixels of 0 and 255 only, by whether they are above 0.5 of the range; copied."""
+    return replace(split, images=np.where(np.asarray(split.images) > 127, np.uint8(255), np.uint8(0)))

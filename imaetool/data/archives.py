@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -23,10 +24,11 @@ from imaetool.data.progress import report
 from imaetool.errors import UserError
 from imaetool.files import writing
 
-__all__ = ["ArchiveError", "SUFFIXES", "extract", "gunzip", "is_archive"]
+__all__ = ["ArchiveError", "SUFFIXES", "extract", "gunzip", "is_archive", "read_members"]
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_FILE, MAX_TOTAL, MAX_FILES = 8 << 30, 64 << 30, 5_000_000
+MAX_MEMBER = 1 << 28  # bytes of one file that is read into memory
 _BLOCK = 1 << 20
 
 
@@ -53,13 +55,41 @@ def extract(
     unfinished.mkdir()
     budget, count = max_total, 0
     try:
-        for name, source in _members(archive, max_files):
-            if not wanted(name):
-                continue
-            budget -= _copy(source, unfinished / _safe(name, archive), archive, name, min(max_file, budget))
-            count += 1
-            report(f"unpacking {archive.name}", count)
+        with _one_error(archive):
+            for name, source in _members(archive, max_files):
+                if not wanted(name):
+                    continue
+                budget -= _copy(source, unfinished / _safe(name, archive), archive, name, min(max_file, budget))
+                count += 1
+                report(f"unpacking {archive.name}", count)
         os.replace(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return count
+
+
+def read_members(
+    archive: str | os.PathLike, *, wanted: Callable[[str], bool] = lambda name: True,
+    max_file: int = MAX_MEMBER, max_total: int = MAX_TOTAL, max_files: int = MAX_FILES,
+) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the ``wanted`` files, one after the other, nothing written; refuses what ``extract`` does."""
+    archive = Path(archive)
+    with _one_error(archive):
+        for name, source in _members(archive, max_files):
+            if wanted(name):
+                limit = min(max_file, max_total)
+                content = source.read(limit + 1)
+                if len(content) > limit:
+                    raise _too_big(archive, name, limit)
+                max_total -= len(content)
+                yield name, content
+
+
+@contextmanager
+def _one_error(archive: Path) -> Iterator[None]:
+    """Whatever an archive's reader raises becomes ArchiveError."""
+    try:
+        yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, lzma.LZMAError,
             NotImplementedError, RuntimeError, UnicodeError) as error:  # fmt: skip
         raise ArchiveError(f"{archive} is damaged, or no archive: {' '.join(str(error).split()) or 'cut short'}") from error
@@ -67,9 +97,10 @@ def extract(
         if error.filename == str(archive) or error.errno is None:
             raise ArchiveError(f"{archive} cannot be read: {error.strerror or error}") from error
         raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return count
+
+
+def _too_big(archive: Path, name: str, limit: int) -> ArchiveError:
+    return ArchiveError(f"{archive} is refused: {name!r} takes more than the {limit:,} bytes allowed")
 
 
 def _members(archive: Path, max_files: int) -> Iterator[tuple[str, IO[bytes]]]:
@@ -130,7 +161,7 @@ def _copy(source: IO[bytes], path: Path, archive: Path, name: str, limit: int) -
         while block := source.read(_BLOCK):
             done += len(block)
             if done > limit:
-                raise ArchiveError(f"{archive} is refused: {name!r} takes more than the {limit:,} bytes allowed")
+                raise _too_big(archive, name, limit)
             file.write(block)
     return done
 

@@ -156,6 +156,8 @@ def _from_any(urls, part: Path, path: Path, sha256, md5, size, timeout, attempts
 
 def _from_one(url: str, part: Path, name: str, size: int, checked: bool, timeout: float) -> None:
     """Bring ``part`` to its full length from one address."""
+    if not url.startswith(("http://", "https://")):
+        raise _Failed(f"{url} is not fetched: only http and https are")
     have, tag = part.stat().st_size, _tag(part, url)
     if have and not checked and not tag:
         have = 0  # nothing would tell whether the two halves belong together

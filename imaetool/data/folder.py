@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from imaetool.data.archives import extract, is_archive
+from imaetool.data.archives import is_archive
+from imaetool.data.decoding import Archived, Files, NoPictures, Pictures, content_draw, make_reader
 from imaetool.data.entries import open_entry, write_entry
 from imaetool.data.paths import cache_dir
-from imaetool.images import SUFFIXES, UnreadableImage, check_options, choose_format, list_images, peek, read, shown
+from imaetool.images import check_options, choose_format, list_images, shown
 
 __all__ = ["FolderImages", "load_folder", "split_by_content"]
 
 VERSION = 2  # raise it when the same files would be decoded to other pixels
-_CHUNK = 16  # pictures that a thread decodes before it hands them over
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,7 @@ class FolderImages:
     images: uint8 (N, C, H, W), perhaps a private memory map: writing to it never changes the cache.
     paths: N names relative to the folder, with forward slashes.
     is_test: bool (N,), split_by_content(images).
-    checksum: sha256 of the pixels, computed when they were decoded.
+    checksum: sha256 of the pixels and their shape, computed when they were decoded.
     labels, label_names: int64 (N,) and the classes by number, or None and () without class sub-folders.
     unreadable: (name, reason) of each file left out.
     chosen: why this size and number of channels; "" where both were given.
@@ -79,25 +75,19 @@ def load_folder(
     check_options(channels=channels or 1, size=size or (1, 1), crop=crop, background=background)
     options = dict(size=size, channels=channels, crop=crop, invert=invert, background=background, window=window)
     packed = path.is_file() and is_archive(path)
-    files = [path] if packed else list_images(path)
-    root = path if path.is_dir() else path.parent
+    pictures = Archived(path) if packed else Files(list_images(path), path if path.is_dir() else path.parent)
 
     def decode(sink) -> dict:
-        if not packed:
-            return _decode(files, root, sink, options, workers, progress)
-        holder = cache_dir() / "folders"  # whose leftovers are swept
-        with tempfile.TemporaryDirectory(suffix=".tmp", dir=holder if os.access(holder, os.W_OK) else None) as folder:
-            extract(path, Path(folder) / "all", wanted=_is_picture)
-            inside = Path(folder) / "all"
-            return _decode(list_images(inside), inside, sink, options, workers, progress)
+        with pictures:
+            return _decode(pictures, sink, options, workers, progress)
 
-    note, (place, content) = "", _fingerprint(files, root, options)
+    note, (place, content) = "", _fingerprint(pictures, options)
     entry = cache_dir() / "folders" / f"{place}-{content}"
     try:
         images, facts = open_entry(entry) or write_entry(entry, decode)
+    except NoPictures:
+        raise
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and str(error).startswith("no image"):
-            raise FileNotFoundError(f"no image found in {shown(path)}") from error
         note = f"the cache {shown(entry.parent)} cannot be used ({error.strerror or error}): decoded in memory"
         sink = BytesIO()
         facts = decode(sink)
@@ -122,114 +112,47 @@ def split_by_content(images: Sequence[np.ndarray], test_fraction: float = 0.1, s
     """
     if not 0 <= test_fraction <= 1:
         raise ValueError(f"test_fraction must be from 0 to 1, not {test_fraction!r}")
-    return np.fromiter((_draw(image, seed) < test_fraction * 2**64 for image in images), bool, len(images))
+    return np.fromiter((content_draw(image, seed) < test_fraction * 2**64 for image in images), bool, len(images))
 
 
-def _draw(image: np.ndarray, seed: int = 0) -> int:
-    salt = seed.to_bytes(8, "little", signed=True)
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=salt).digest(), "little")
-
-
-def _is_picture(name: str) -> bool:
-    parts = name.split("/")
-    return Path(name).suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in parts)
-
-
-def _decode(files, root: Path, sink, options: dict, workers, progress) -> dict:
-    """Append the pixels of each readable file to ``sink``, and return the facts about them."""
+def _decode(pictures: Pictures, sink, options: dict, workers, progress) -> dict:
+    """Append the pixels of each readable picture to ``sink``, and return the facts about them."""
     size, channels, chosen = options["size"], options["channels"], ""
     if size is None or channels is None:
-        side, own_channels, chosen = choose_format(files)
+        side, own_channels, chosen = choose_format(pictures.sample())
         size, channels = size or (side, side), channels or own_channels
-    reader = _reader(files, {**options, "size": size, "channels": channels})
-    paths, unreadable, draws, checksum = [], [], [], hashlib.sha256()
-    for done, (file, result) in enumerate(_in_order(files, reader, workers), 1):
-        name = file.relative_to(root).as_posix()
+    reader = make_reader(pictures, {**options, "size": size, "channels": channels})
+    paths, unreadable, is_test, checksum = [], [], [], hashlib.sha256()
+    for done, (name, result) in enumerate(pictures.decode(reader, workers), 1):
         if isinstance(result, str):
             unreadable.append((name, result))
         else:
-            pixels, digest, draw = result
+            pixels, draw = result
             paths.append(name)
-            draws.append(draw < 0.1 * 2**64)
+            is_test.append(draw < 0.1 * 2**64)
             sink.write(pixels)
-            checksum.update(digest)
+            checksum.update(pixels)
         if progress is not None:
-            progress(done, len(files))
+            progress(done, pictures.total)
     shape = (len(paths), channels, *size)
     checksum.update(repr(shape).encode())
     return {
         "shape": shape, "paths": paths, "unreadable": unreadable, "chosen": chosen,
-        "checksum": checksum.hexdigest(), "test": np.packbits(np.array(draws, bool)).tobytes().hex(),
+        "checksum": checksum.hexdigest(), "test": np.packbits(np.array(is_test, bool)).tobytes().hex(),
     }  # fmt: skip
 
 
-def _reader(files, options: dict) -> Callable[[Path], np.ndarray]:
-    """What turns one file into pixels (C, H, W)."""
-    window = options.pop("window")
-    if not window:
-        return lambda file: read(file, **options)
-    (height, width), final = _first_size(files), options["size"]
-    side = round(window * width)
-    top, left = (height - side + 1) // 2, (width - side + 1) // 2
-    whole = {**options, "size": (height, width), "crop": "center"}
-
-    def cut(file: Path) -> np.ndarray:
-        middle = read(file, **whole)[:, top : top + side, left : left + side]
-        planes = [Image.fromarray(plane).resize(final[::-1], Image.Resampling.BILINEAR) for plane in middle]
-        return np.stack([np.asarray(plane) for plane in planes])
-
-    return cut
-
-
-def _first_size(files) -> tuple[int, int]:
-    """(height, width) of the first picture whose header can be read."""
-    for file in files:
-        try:
-            width, height, *_ = peek(file)
-            return height, width
-        except UnreadableImage:
-            continue
-    return 1, 1
-
-
-def _in_order(files, reader, workers: int | None) -> Iterator[tuple[Path, str | tuple[np.ndarray, bytes, int]]]:
-    """(file, (pixels, their sha256, their draw)) or (file, why not), in order, decoded by threads, a few chunks ahead."""
-    workers = workers or min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-    def work(chunk):
-        results = []
-        for file in chunk:
-            try:
-                pixels = np.ascontiguousarray(reader(file))
-                results.append((file, (pixels, hashlib.sha256(pixels).digest(), _draw(pixels))))
-            except UnreadableImage as error:
-                results.append((file, error.reason))
-        return results
-
-    pool, pending = ThreadPoolExecutor(workers), deque()
-    try:
-        for start in range(0, len(files), _CHUNK):
-            pending.append(pool.submit(work, files[start : start + _CHUNK]))
-            if len(pending) >= 4 * workers:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _fingerprint(files, root: Path, options: dict) -> tuple[str, str]:
+def _fingerprint(pictures: Pictures, options: dict) -> tuple[str, str]:
     """(which folder, read how) and (what is in it), as two short hashes."""
     content = hashlib.sha256()
-    for file in files:
+    for name, file in pictures.on_disk():
         try:
             info = os.stat(file)
             facts = (info.st_size, info.st_mtime_ns, os.access(file, os.R_OK))
         except OSError:
             facts = None
-        content.update(f"{file.relative_to(root).as_posix()}\0{facts}\0".encode("utf-8", "surrogateescape"))
-    one = files[0].name if len(files) == 1 and is_archive(files[0]) else ""
-    place = repr((VERSION, os.path.realpath(root), one, sorted(options.items()))).encode("utf-8", "surrogateescape")
+        content.update(f"{name}\0{facts}\0".encode("utf-8", "surrogateescape"))
+    place = repr((VERSION, os.path.realpath(pictures.root), sorted(options.items()))).encode("utf-8", "surrogateescape")
     return hashlib.sha256(place).hexdigest()[:16], content.hexdigest()[:32]
 
 

@@ -42,8 +42,8 @@ class Mixture:
 
     centre: Tensor  # (C,)
     scale: Tensor  # (C,)
-    low: Tensor  # (C,) smallest mean in the cell
-    high: Tensor  # (C,) largest mean in the cell
+    left: Tensor  # (C,) where the cell's density begins, ascending
+    right: Tensor  # (C,) where it ends
     weight: Tensor  # (P, C, V) sums of a_n sqrt(n!), each mixture divided by its count
 
     @property
@@ -64,6 +64,9 @@ def fit(mu: Tensor, variance: Tensor, groups: Sequence[tuple[Tensor, int]] = ())
     low, high = _extent(mu, cell, count)
     least, most = _extent(variance, cell, count)
     centre, scale = (low + high) / 2, ((least + most) / 2).sqrt()
+    left, place = (low - REACH * scale).sort()
+    cell = place.argsort()[cell]  # cells renumbered from left to right
+    centre, scale, right = centre[place], scale[place], (high + REACH * scale)[place]
     terms = _series((mu - centre[cell]) / scale[cell], variance / scale[cell] ** 2 - 1, order)  # P of (N,)
     everything = (torch.zeros_like(cell), 1)
     weight = torch.empty(order, count, 1 + sum(size for _, size in groups), dtype=torch.float64)
@@ -72,15 +75,20 @@ def fit(mu: Tensor, variance: Tensor, groups: Sequence[tuple[Tensor, int]] = ())
         _sum_into(weight[:, :, first : first + size], terms, cell * size + index)
         weight[:, :, first : first + size] /= torch.bincount(index, minlength=size).clamp_min(1)
         first += size
-    return Mixture(centre, scale, low, high, weight)
+    return Mixture(centre, scale, left, right, weight)
 
 
 def density(mixture: Mixture, z: Tensor) -> Tensor:
     """Every mixture's density at the points z (M,), as (M, V); never below 1e-300."""
     out = torch.empty(len(z), mixture.columns, dtype=torch.float64)
     order = z.argsort()
+    farthest = mixture.right.cummax(0).values
     for places in order.split(max(32, min(_BLOCK, (1 << 19) // len(mixture.centre)))):
-        out[places] = _density_block(mixture, z[places])
+        points = z[places]
+        first = torch.searchsorted(farthest, points[0])
+        last = torch.searchsorted(mixture.left, points[-1], right=True)
+        near = (mixture.right[first:last] >= points[0]).nonzero().squeeze(1) + first
+        out[places] = _density_block(mixture, points, near)
     return out.clamp_min_(1e-300)
 
 
@@ -91,11 +99,10 @@ def _sum_into(out: Tensor, terms: Sequence[Tensor], joint: Tensor) -> None:
         sums.copy_(torch.from_numpy(np.bincount(place, term.numpy(), sums.numel())).view(sums.shape))
 
 
-def _density_block(mixture: Mixture, z: Tensor) -> Tensor:
-    reach = REACH * mixture.scale
-    active = ((mixture.high + reach >= z[0]) & (mixture.low - reach <= z[-1])).nonzero().squeeze(1)
+def _density_block(mixture: Mixture, z: Tensor, near: Tensor) -> Tensor:
+    """The densities at z (M,) from the cells numbered in ``near``, (M, V)."""
     total = torch.zeros(len(z), mixture.columns, dtype=torch.float64)
-    for cells in active.split(max(1, _BUDGET // len(z))):
+    for cells in near.split(max(1, _BUDGET // len(z))):
         scale = mixture.scale[cells]
         u = (z[:, None] - mixture.centre[cells]) / scale  # (M, C')
         before, basis = torch.zeros_like(u), torch.exp(-0.5 * u * u) / (scale * math.sqrt(2 * math.pi))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imaetool.metrics._mixture import REACH, Mixture, density
+from imaetool.metrics._mixture import Mixture, density
 
 __all__ = ["entropies", "nodes"]
 
@@ -66,8 +66,6 @@ def _octaves(mixture: Mixture) -> list[tuple[Tensor, Tensor, float]]:
     octave = torch.floor(mixture.scale.log2())
     groups = []
     for value in octave.unique().flip(0):
-        scale = mixture.scale[octave == value]
-        left = mixture.low[octave == value] - REACH * scale
-        right = mixture.high[octave == value] + REACH * scale
-        groups.append((left.sort().values, right.sort().values, float(scale.min())))
+        inside = octave == value
+        groups.append((mixture.left[inside], mixture.right[inside].sort().values, float(mixture.scale[inside].min())))
     return groups

@@ -81,7 +81,8 @@ def critic_loss(critic: Critic, outputs: Outputs, x: Tensor) -> Tensor:
 
 
 def loss(
-    outputs: Outputs, x: Tensor, *, critic: Critic, weight: float = 10.0, code_entropy: str = "prior"
+    outputs: Outputs, x: Tensor, *,
+    critic: Critic, weight: float = 10.0, entropy: float = 1.0, code_entropy: str = "prior",
 ) -> dict[str, Tensor]:
     """The negative of ELBO + weight (E[log Q(c|xhat)] + H(c)), in nats per image.
 
@@ -92,13 +93,14 @@ def loss(
     Arguments: outputs and x (B, C, H, W) of one batch; the critic, Q. Settings: ``weight``, the
     paper's lambda; ``code_entropy``, "prior" for H(c) the prior's constant, as in the paper, or "batch" for
     that of the aggregate posterior, estimated from the batch: the term that eq. 5 has, and what keeps
-    all images from sharing one category (batch-coupled then). Returns the loss and its terms, (B,)
-    each. Source: vmi_vae eq. 6 to 12.
+    all images from sharing one category (batch-coupled then); ``entropy`` multiplies H(c) within the
+    loss, 1 in the paper. Returns the loss and its terms, (B,) each. Source: vmi_vae eq. 6 to 12.
     """
     reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
-    information = barber_agakov(critic.log_q(outputs), critic.entropy(outputs, code_entropy))  # (B,)
+    log_q, entropy_c = critic.log_q(outputs), critic.entropy(outputs, code_entropy)  # (B,)
+    information = barber_agakov(log_q, entropy_c)  # (B,)
     return {
-        "loss": reconstruction + kl_z + kl_y - weight * information,
+        "loss": reconstruction + kl_z + kl_y - weight * (log_q + entropy * entropy_c),
         "reconstruction": reconstruction,
         "kl_z": kl_z,
         "kl_y": kl_y,

@@ -1,0 +1,192 @@
+"""Pictures from a folder or an archive to pixels, in threads, in order, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imaetool.data.archives import read_members
+from imaetool.images import SUFFIXES, UnreadableImage, peek, read, shown
+
+__all__ = ["Archived", "Files", "NoPictures", "Pictures", "content_draw", "make_reader"]
+
+_CHUNK = 16  # pictures that a thread decodes before it hands them over
+_SAMPLE = 200  # pictures of an archive that are looked at to choose a format
+
+
+class NoPictures(FileNotFoundError):
+    """An archive without a picture."""
+
+
+class Pictures:
+    """Some pictures, each with a name: what Files and Archived have in common.
+
+    root: the folder or the archive. total: how many there are; 0 where that is not known. To be used in a ``with``.
+    """
+
+    root: Path
+    total = 0
+
+    def __enter__(self) -> Pictures:
+        return self
+
+    def __exit__(self, *_) -> None: ...
+
+    def on_disk(self) -> Iterable[tuple[str, Path]]:
+        """(name, path) of the files whose size and time tell whether anything has changed."""
+        raise NotImplementedError
+
+    def sample(self) -> Sequence[Path]:
+        """Files to look at; all, or some of an archive."""
+        raise NotImplementedError
+
+    def items(self) -> Iterable[tuple[str, Path | bytes]]:
+        """(name, path or content) of each picture, in order."""
+        raise NotImplementedError
+
+    def as_file(self, item: Path | bytes) -> Path:
+        """The file to read ``item`` from, until this thread asks for the next."""
+        return item
+
+    def decode(self, reader: Callable, workers: int | None = None) -> Iterator[tuple[str, str | tuple]]:
+        """(name, (pixels, content_draw(pixels))) or (name, why it cannot be read), in order."""
+        workers = workers or min(16, _processors())
+
+        def work(chunk):
+            results = []
+            for name, item in chunk:
+                try:
+                    pixels = np.ascontiguousarray(reader(self.as_file(item)))
+                    results.append((name, (pixels, content_draw(pixels))))
+                except UnreadableImage as error:
+                    results.append((name, error.reason))
+            return results
+
+        pool, pending, items = ThreadPoolExecutor(workers), deque(), iter(self.items())
+        try:
+            while chunk := list(islice(items, _CHUNK)):
+                pending.append(pool.submit(work, chunk))
+                if len(pending) >= 4 * workers:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class Files(Pictures):
+    """Picture files under a folder."""
+
+    def __init__(self, files: Sequence[Path], root: Path) -> None:
+        self.files, self.root, self.total = files, root, len(files)
+
+    def on_disk(self):
+        return self.items()
+
+    def sample(self):
+        return self.files
+
+    def items(self):
+        return ((file.relative_to(self.root).as_posix(), file) for file in self.files)
+
+
+class Archived(Pictures):
+    """The pictures in a zip or tar archive, read one after the other; thousands of small files are never written.
+
+    A picture's bytes go to one file for each thread, in memory where the system has a folder there.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self.root, self._slots = archive, threading.local()
+
+    def __enter__(self):
+        memory = Path("/dev/shm")
+        usable = memory.is_dir() and os.access(memory, os.W_OK)
+        self._stage = tempfile.TemporaryDirectory(prefix="imaetool-", dir=memory if usable else None)
+        self._slots = threading.local()
+        return self
+
+    def __exit__(self, *_):
+        self._stage.cleanup()
+
+    def on_disk(self):
+        return [(self.root.name, self.root)]
+
+    def sample(self):
+        files = []
+        for number, (_, content) in enumerate(islice(self.items(), _SAMPLE)):
+            files.append(Path(self._stage.name) / f"sample-{number}")
+            files[-1].write_bytes(content)
+        return files
+
+    def items(self):
+        found = False
+        for name, content in read_members(self.root, wanted=_is_picture):
+            found = True
+            yield name.removeprefix("./"), content
+        if not found:
+            raise NoPictures(f"no image found in {shown(self.root)} (looked for {' '.join(sorted(SUFFIXES))})")
+
+    def as_file(self, item):
+        if not hasattr(self._slots, "path"):
+            handle, name = tempfile.mkstemp(dir=self._stage.name)
+            os.close(handle)
+            self._slots.path = Path(name)
+        with open(self._slots.path, "r+b") as file:
+            file.write(item)
+            file.truncate()
+        return self._slots.path
+
+
+def _is_picture(name: str) -> bool:
+    parts = name.removeprefix("./").split("/")
+    return Path(name).suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def content_draw(image: np.ndarray, seed: int = 0) -> int:
+    """A number from 0 to 2^64 - 1 that depends on the image's bytes and the seed alone."""
+    salt = seed.to_bytes(8, "little", signed=True)
+    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=salt).digest(), "little")
+
+
+def make_reader(pictures: Pictures, options: dict) -> Callable[[Path], np.ndarray]:
+    """What turns one file into pixels (C, H, W): images.read, after the cut of a middle square if ``window`` is set."""
+    options = dict(options)
+    if not (window := options.pop("window")):
+        return lambda file: read(file, **options)
+    (height, width), final = _first_size(pictures), options["size"]
+    side = round(window * width)
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    whole = {**options, "size": (height, width), "crop": "center"}
+
+    def cut(file: Path) -> np.ndarray:
+        middle = read(file, **whole)[:, top : top + side, left : left + side]
+        planes = [Image.fromarray(plane).resize(final[::-1], Image.Resampling.BILINEAR) for plane in middle]
+        return np.stack([np.asarray(plane) for plane in planes])
+
+    return cut
+
+
+def _first_size(pictures: Pictures) -> tuple[int, int]:
+    """(height, width) of the first picture whose header can be read."""
+    for file in pictures.sample():
+        try:
+            width, height, *_ = peek(file)
+            return height, width
+        except UnreadableImage:
+            continue
+    return 1, 1
