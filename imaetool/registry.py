@@ -48,9 +48,29 @@ DATASETS = {
 }
 
 METRICS = {
-    "accuracy": "imaetool.evaluation.measures:accuracy",
-    "information": "imaetool.evaluation.measures:information",
-    "reconstruction": "imaetool.evaluation.measures:reconstruction",
+    "accuracy": "imaetool.evaluation.clustering:accuracy",
+    "nmi": "imaetool.evaluation.clustering:nmi",
+    "ari": "imaetool.evaluation.clustering:ari",
+    "information": "imaetool.evaluation.information:information",
+    "active-units": "imaetool.evaluation.information:active_units",
+    "reconstruction": "imaetool.evaluation.likelihood:reconstruction",
+    "elbo": "imaetool.evaluation.likelihood:elbo",
+    "log-likelihood": "imaetool.evaluation.likelihood:log_likelihood",
+    "rate-distortion": "imaetool.evaluation.likelihood:rate_distortion",
+    "mutual-information": "imaetool.evaluation.information:mutual_information",
+    "total-correlation": "imaetool.evaluation.information:total_correlation",
+    "mig": "imaetool.evaluation.disentanglement:mig",
+    "mig-chen": "imaetool.evaluation.disentanglement:mig_chen",
+    "mig-exact": "imaetool.evaluation.disentanglement:mig_exact",
+    "mig-binned": "imaetool.evaluation.disentanglement:mig_binned",
+    "sap": "imaetool.evaluation.disentanglement:sap",
+    "dci": "imaetool.evaluation.disentanglement:dci",
+    "factor-vae": "imaetool.evaluation.disentanglement:factor_vae_score",
+    "beta-vae": "imaetool.evaluation.disentanglement:beta_vae_score",
+    "modularity": "imaetool.evaluation.disentanglement:modularity",
+    "explicitness": "imaetool.evaluation.disentanglement:explicitness",
+    "linear-probe": "imaetool.evaluation.probes:linear_probe",
+    "mlp-probe": "imaetool.evaluation.probes:mlp_probe",
 }
 
 _KINDS = {"objective": OBJECTIVES, "network": NETWORKS, "dataset": DATASETS, "metric": METRICS}

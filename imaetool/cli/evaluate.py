@@ -27,8 +27,7 @@ def evaluate(
 ) -> None:
     """Measure a model: every result names its variant, N and split."""
     from imaetool.data import open_data
-    from imaetool.evaluation.evaluate import evaluate as measure
-    from imaetool.evaluation.evaluate import report
+    from imaetool.evaluation.evaluate import Subject, measure, report
 
     loaded = load_model(model, device)
     config = loaded.config.data
@@ -41,19 +40,13 @@ def evaluate(
     if data_root and config.name != "folder":
         config = replace(config, root=data_root)
     images = open_data(config)
-    wanted = metric or ["all"]
-    results, left_out = [], {}
-    for name in METRICS if "all" in wanted else wanted:
-        try:
-            results += measure(loaded, images, [name], split=split, seed=seed)
-        except UserError as error:
-            if "all" not in wanted:
-                raise
-            left_out[name] = str(error)
+    subject = Subject(loaded, images, split, seed)
+    evaluation = measure(subject, metric or ["all"])
+    results, left_out = evaluation.results, evaluation.left_out
     if not results:
         raise UserError(f"nothing to measure: {next(iter(left_out.values()))}")
     if json:
-        print_json({**report(results, str(loaded.path), images, split, seed), "left_out": left_out})
+        print_json(report(evaluation, subject, str(loaded.path)))
         return
     for name, reason in left_out.items():
         say(f"left out {name}: {reason}")

@@ -58,28 +58,28 @@ class Pictures:
         """The file to read ``item`` from, until this thread asks for the next."""
         return item
 
-    def decode(self, reader: Callable, workers: int | None = None) -> Iterator[tuple[str, str | tuple]]:
-        """(name, (pixels, content_draw(pixels))) or (name, why it cannot be read), in order."""
+    def decode(self, reader: Callable, workers: int | None = None) -> Iterator[tuple[list[tuple[str, str | int]], bytes]]:
+        """A few pictures at a time, in order: (name, content_draw) or (name, why not) of each, and the pixels as bytes."""
         workers = workers or min(16, _processors())
 
         def work(chunk):
-            results = []
+            results, pixels = [], []
             for name, item in chunk:
                 try:
-                    pixels = np.ascontiguousarray(reader(self.as_file(item)))
-                    results.append((name, (pixels, content_draw(pixels))))
+                    pixels.append(reader(self.as_file(item)).tobytes())
+                    results.append((name, content_draw(pixels[-1])))
                 except UnreadableImage as error:
                     results.append((name, error.reason))
-            return results
+            return results, b"".join(pixels)
 
         pool, pending, items = ThreadPoolExecutor(workers), deque(), iter(self.items())
         try:
             while chunk := list(islice(items, _CHUNK)):
                 pending.append(pool.submit(work, chunk))
                 if len(pending) >= 4 * workers:
-                    yield from pending.popleft().result()
+                    yield pending.popleft().result()
             while pending:
-                yield from pending.popleft().result()
+                yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -97,7 +97,8 @@ class Files(Pictures):
         return self.files
 
     def items(self):
-        return ((file.relative_to(self.root).as_posix(), file) for file in self.files)
+        start = len(self.root.parts)
+        return (("/".join(file.parts[start:]), file) for file in self.files)
 
 
 class Archived(Pictures):
@@ -157,10 +158,11 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def content_draw(image: np.ndarray, seed: int = 0) -> int:
+def content_draw(image: np.ndarray | bytes, seed: int = 0) -> int:
     """A number from 0 to 2^64 - 1 that depends on the image's bytes and the seed alone."""
     salt = seed.to_bytes(8, "little", signed=True)
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image), digest_size=8, key=salt).digest(), "little")
+    content = image if isinstance(image, bytes) else np.ascontiguousarray(image)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=salt).digest(), "little")
 
 
 def make_reader(pictures: Pictures, options: dict) -> Callable[[Path], np.ndarray]:

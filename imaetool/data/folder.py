@@ -123,17 +123,19 @@ def _decode(pictures: Pictures, sink, options: dict, workers, progress) -> dict:
         size, channels = size or (side, side), channels or own_channels
     reader = make_reader(pictures, {**options, "size": size, "channels": channels})
     paths, unreadable, is_test, checksum = [], [], [], hashlib.sha256()
-    for done, (name, result) in enumerate(pictures.decode(reader, workers), 1):
-        if isinstance(result, str):
-            unreadable.append((name, result))
-        else:
-            pixels, draw = result
-            paths.append(name)
-            is_test.append(draw < 0.1 * 2**64)
-            sink.write(pixels)
-            checksum.update(pixels)
-        if progress is not None:
-            progress(done, pictures.total)
+    done = 0
+    for results, pixels in pictures.decode(reader, workers):
+        sink.write(pixels)
+        checksum.update(pixels)
+        for name, result in results:
+            if isinstance(result, str):
+                unreadable.append((name, result))
+            else:
+                paths.append(name)
+                is_test.append(result < 0.1 * 2**64)
+            done += 1
+            if progress is not None:
+                progress(done, pictures.total)
     shape = (len(paths), channels, *size)
     checksum.update(repr(shape).encode())
     return {

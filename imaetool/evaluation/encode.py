@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from imaetool.data.views import ImageRows
 from imaetool.model import Autoencoder, Codes
 from imaetool.training.batches import to_float
 
-__all__ = ["batches_of", "encode_images"]
+__all__ = ["batches_of", "encode_images", "take"]
 
 
-def batches_of(images: np.ndarray, model: Autoencoder, size: int = 1000) -> Iterator[Tensor]:
-    """uint8 images (N, C, H, W) as float batches on the model's device, in order."""
+def take(images: np.ndarray | ImageRows, rows: np.ndarray | slice, model: Autoencoder) -> Tensor:
+    """The images numbered ``rows`` as floats (B, C, H, W) in [0, 1] on the model's device."""
     device = next(model.parameters()).device
+    return to_float(torch.from_numpy(np.ascontiguousarray(images[rows])).to(device))
+
+
+def batches_of(images: np.ndarray | ImageRows, model: Autoencoder, size: int = 1000) -> Iterator[Tensor]:
+    """uint8 images (N, C, H, W) as float batches on the model's device, in order."""
     for start in range(0, len(images), size):
-        part = np.ascontiguousarray(images[start : start + size])
-        yield to_float(torch.from_numpy(part).to(device))
+        yield take(images, slice(start, start + size), model)
 
 
 @torch.no_grad()
-def encode_images(model: Autoencoder, images: np.ndarray) -> Codes:
+def encode_images(
+    model: Autoencoder, images: np.ndarray | ImageRows, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Codes:
     """Codes of images (N, C, H, W) uint8, on the CPU: mu and log_var (N, K1), logits (N, K2) each."""
-    parts = [model.encode(x) for x in batches_of(images, model)]
+    parts, done = [], 0
+    for x in batches_of(images, model):
+        codes = model.encode(x)
+        parts.append(Codes(codes.mu.cpu(), codes.log_var.cpu(), tuple(v.cpu() for v in codes.category_logits)))
+        done += len(x)
+        progress(done, len(images))
     variables = range(len(model.latents.categories))
     return Codes(
-        torch.cat([c.mu for c in parts]).cpu(),
-        torch.cat([c.log_var for c in parts]).cpu(),
-        tuple(torch.cat([c.category_logits[v] for c in parts]).cpu() for v in variables),
+        torch.cat([c.mu for c in parts]),
+        torch.cat([c.log_var for c in parts]),
+        tuple(torch.cat([c.category_logits[v] for c in parts]) for v in variables),
     )

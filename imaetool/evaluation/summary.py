@@ -11,8 +11,10 @@ from PIL import Image
 
 from imaetool import latents
 from imaetool.data import ImageData
-from imaetool.evaluation.evaluate import Subject
-from imaetool.evaluation.measures import accuracy, information, reconstruction
+from imaetool.evaluation.clustering import accuracy
+from imaetool.evaluation.information import information
+from imaetool.evaluation.likelihood import reconstruction
+from imaetool.evaluation.subject import Subject
 from imaetool.model import Autoencoder, Codes
 from imaetool.pictures import grid
 

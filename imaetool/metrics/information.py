@@ -12,7 +12,7 @@ from imaetool.metrics import _mixture, _quadrature
 from imaetool.metrics._inputs import dead_units, probability_table, read_gaussians, sample_codes
 from imaetool.metrics.result import Result
 
-__all__ = ["category_information", "information", "proposition_2_radius", "unit_information", "unit_information_exact"]
+__all__ = ["category_error", "category_information", "information", "proposition_2_radius", "unit_information", "unit_information_exact"]
 
 
 def unit_information(mu, log_var, *, draws: int = 10_000, seed: int = 0) -> Tensor:
@@ -63,6 +63,16 @@ def category_information(probabilities, *, delta: float = 0.05) -> dict:
     }
 
 
+def category_error(tables: Sequence[Tensor]) -> float:
+    """One standard error over images of the sum of I(x; y), by the delta method.
+
+    tables: p(y|x) (N, K2) each. I is the mean over images of KL(p(y|x) || mean p(y|x)), and to first
+    order the mean distribution's own noise does not matter.
+    """
+    terms = sum((torch.xlogy(p, p) - torch.xlogy(p, p.mean(0))).sum(1) for p in tables)
+    return float(terms.std(unbiased=False)) / math.sqrt(len(terms))
+
+
 def proposition_2_radius(least: float, categories: int, n: int, delta: float = 0.05) -> float | None:
     """Radius of imae proposition 2: the empirical I(x; y) is this near with probability 1 - 2 delta.
 
@@ -97,8 +107,9 @@ def information(
     monte_carlo, error = samples.mean(0), samples.std(0, unbiased=False) / math.sqrt(draws)
     exact = unit_information_exact(mu, log_var)
     noise, spread = variance.mean(0), means.var(0, unbiased=False)
-    tables = [] if probabilities is None else [probabilities] if getattr(probabilities, "ndim", 0) == 2 else list(probabilities)
-    categorical = [category_information(probability_table(p, "probabilities", n), delta=delta) for p in tables]
+    given = [] if probabilities is None else [probabilities] if getattr(probabilities, "ndim", 0) == 2 else list(probabilities)
+    tables = [probability_table(p, "probabilities", n) for p in given]
+    categorical = [category_information(p, delta=delta) for p in tables]
     details = {
         "information": monte_carlo.tolist(),
         "information_error": error.tolist(),
@@ -121,7 +132,7 @@ def information(
         n=n,
         unit="nats",
         estimator=f"y: imae eq. 7 on {n} images; z: aggregate posterior of all {n} codes, {draws} draws",
-        error=None if tables else total_error,
+        error=category_error(tables) if tables else total_error,
         settings={"draws": draws, "seed": seed, "delta": delta},
         details=details,
         notes=_notes(monte_carlo, cap, n, categorical, delta) + dead_units(means),

@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor
 
+from imaetool.information.marginals import category_information
 from imaetool.model import Outputs
 from imaetool.objectives.elbo import elbo_terms
 
@@ -20,6 +21,7 @@ def loss(
     gamma_y: float = 30.0,
     capacity_z: float = 5.0,
     capacity_y: float = 5.0,
+    balance: float = 0.0,
 ) -> dict[str, Tensor]:
     """The negative of E[log q(x|y,z)] - gamma_z |KL_z - C_z| - gamma_y |KL_y - C_y|, in nats per image.
 
@@ -28,16 +30,20 @@ def loss(
     categorical variables, the most that KL_y can be.
 
     Arguments: outputs and x (B, C, H, W) of one batch. Settings: ``gamma_z``, ``gamma_y``; the
-    capacities ``capacity_z`` and ``capacity_y``, usually schedules {start, end, iterations}. Returns
-    the loss and its terms, (B,) or scalar. Source: joint_vae eq. 7.
+    capacities ``capacity_z`` and ``capacity_y``, usually schedules {start, end, iterations};
+    ``balance``, ours, the weight of KL(mean p(y|x) || uniform): a full C_y is met as well when all
+    images share one category, and agreement under small moves even asks for that. Returns the loss
+    and its terms, (B,) or scalar. Source: joint_vae eq. 7, where balance is 0.
     """
     reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
     most = sum(math.log(logits.shape[-1]) for logits in outputs.codes.category_logits)
     held_z = (kl_z.mean() - (capacity_z if outputs.z.shape[1] else 0.0)).abs()  # ()
     held_y = (kl_y.mean() - min(capacity_y, most)).abs()  # ()
+    marginal_kl = most - sum(category_information(v)[0] for v in outputs.codes.category_logits)  # ()
     return {
-        "loss": reconstruction + gamma_z * held_z + gamma_y * held_y,
+        "loss": reconstruction + gamma_z * held_z + gamma_y * held_y + balance * marginal_kl,
         "reconstruction": reconstruction,
         "kl_z": kl_z,
         "kl_y": kl_y,
+        "marginal_kl_y": kl_z.new_zeros(()) + marginal_kl,
     }
