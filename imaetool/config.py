@@ -71,6 +71,10 @@ class Training:
     lr: float = 1e-3
     lr_decay: float = 1.0  # factor on the learning rate after each epoch
     momentum: float = 0.9  # of the momentum optimiser
+    restarts: int = 1  # starts from different weights, the best one kept
+    restart_epochs: int = 3  # epochs that each start is tried for
+    restart_by: str = "loss"  # the term whose lowest value chooses
+    start: int = 0  # which start the weights come from; written by a run that has chosen
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: str = "auto"  # auto, fp32 or bf16
@@ -101,9 +105,9 @@ _CHOICES = {
     "training.optimizer": ("adam", "momentum"),
     "training.precision": ("auto", "fp32", "bf16"),
 }
-_POSITIVE = ("training.epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
+_POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
-    "data.size", "latents.continuous", "training.seed", "training.momentum", "smoothness.vat",
+    "data.size", "latents.continuous", "training.seed", "training.start", "training.momentum", "smoothness.vat",
     "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom",
 )
 

@@ -28,6 +28,6 @@ def run_folder(tmp_path_factory) -> Path:
     from imaetool.config import apply, load_recipe
 
     folder = tmp_path_factory.mktemp("trained") / "runs" / "imae-digits-1"
-    config = apply(load_recipe("imae-digits"), {"training.epochs": 12, "training.device": "cpu", "training.precision": "fp32"})
+    config = apply(load_recipe("imae-digits"), {"training.epochs": 12, "training.device": "cpu", "training.precision": "fp32", "training.restarts": 1})
     train(config, output=str(folder))
     return folder

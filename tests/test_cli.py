@@ -71,7 +71,7 @@ def work(home, tmp_path):
 
 
 def test_train_prints_figures_and_files(tmp_path):
-    done = run("train", "--epochs", 2, "--device", "cpu", cwd=tmp_path)
+    done = run("train", "--epochs", 2, "--restarts", 1, "--device", "cpu", cwd=tmp_path)
     assert "epoch 2/2" in done.stderr and "images/s" in done.stderr and "TC" in done.stderr
     assert "test accuracy" in done.stdout and "units by I(x;z)" in done.stdout
     for name in ("model.safetensors", "config.toml", "history.csv", "samples.png", "traversals.png"):
@@ -81,7 +81,7 @@ def test_train_prints_figures_and_files(tmp_path):
 
 def test_train_json_and_every_flag(tmp_path):
     done = run(
-        "train", "--json", "--data", "digits", "--objective", "imae", "--network", "mlp-imae", "--latents", 4, "--categories", 5,
+        "train", "--json", "--restarts", 1, "--data", "digits", "--objective", "imae", "--network", "mlp-imae", "--latents", 4, "--categories", 5,
         "--epochs", 1, "--batch-size", 64, "--lr", "1e-3", "--beta", 2, "--gamma", 3, "--seed", 7, "--device", "cpu", "--precision",
         "fp32", "--output", "out", "--set", "temperature=0.5", "--set", "objective.entropy=2", "--size", 12, "--channels", 3, cwd=tmp_path,
     )
@@ -96,7 +96,7 @@ def test_train_json_and_every_flag(tmp_path):
 
 
 def test_train_resume_from_the_command_line(tmp_path):
-    run("train", "--epochs", 1, "--device", "cpu", "--output", "runs/a", cwd=tmp_path)
+    run("train", "--epochs", 1, "--restarts", 1, "--device", "cpu", "--output", "runs/a", cwd=tmp_path)
     done = run("train", "--resume", "runs/a", "--epochs", 2, cwd=tmp_path)
     assert "epoch 2/2" in done.stderr and "epoch 1/" not in done.stderr
     (tmp_path / "runs/a/model.safetensors").unlink()
@@ -354,7 +354,7 @@ def test_full_disk_is_one_line_and_keeps_what_was_there(work):
         message = one_line(run("encode", "images", "-o", "disk/codes.csv", cwd=work, code=1))
         assert "disk/codes.csv: the disk is full" in message
         assert (disk / "codes.csv").read_text() == "precious"
-        message = one_line(run("train", "--epochs", 1, "--output", "disk/run", cwd=work, code=1))
+        message = one_line(run("train", "--epochs", 1, "--restarts", 1, "--output", "disk/run", cwd=work, code=1))
         assert "the disk is full" in message and not (disk / "run/model.safetensors").exists()
         assert not [p for p in disk.rglob("*") if p.name.endswith(".part")]
     finally:

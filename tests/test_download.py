@@ -1,6 +1,8 @@
 """Downloads from a local server: cut, resumed, killed, wrong, missing; nothing that looks whole is left behind."""
 
+import gzip
 import hashlib
+import io
 import os
 import random
 import re
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from imaetool.data import download, progress
+from imaetool.data.catalogue import Dataset, File
 from imaetool.data.download import DownloadError, fetch
+from imaetool.data.fetching import fetch_dataset, verify_dataset
 
 CONTENT = random.Random(0).randbytes(1_500_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -200,3 +205,34 @@ def test_killed_at_random_moments(server, tmp_path):
         assert start(server, path).wait() == 0
         assert path.read_bytes() == CONTENT and names(path.parent) == ["f"]
     assert killed
+
+
+def a_dataset(server, content, path, unpacked):
+    server.content = content
+    file = File(path, (server.url,), len(content), hashlib.md5(content).hexdigest(), "", unpacked, hashlib.sha256(CONTENT).hexdigest())
+    return Dataset("x", "x", "1", (1, 1, 1), "none", "", files=(file,))
+
+
+def test_a_dataset_is_fetched_unpacked_and_verified(server, tmp_path):
+    entry = a_dataset(server, gzip.compress(CONTENT), "X/raw/images.gz", "X/raw/images")
+    threads = [threading.Thread(target=fetch_dataset, args=(entry, str(tmp_path))) for _ in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert names(tmp_path / "X" / "raw") == ["images"] and (tmp_path / "X/raw/images").read_bytes() == CONTENT
+    assert [(path.name, state) for path, state, _ in verify_dataset(entry, str(tmp_path))] == [("images", "right")]
+    (tmp_path / "X/raw/images").write_bytes(b"other")
+    assert [state for _, state, _ in verify_dataset(entry, str(tmp_path))] == ["wrong"]
+
+
+@pytest.mark.parametrize("folder", ["x-bin/", "other/", ""])
+def test_an_archive_is_unpacked_to_its_folder(server, tmp_path, folder):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as out:
+        for name in ("a.bin", "b.txt"):
+            info = tarfile.TarInfo(folder + name)
+            info.size = 5
+            out.addfile(info, io.BytesIO(b"bytes"))
+    entry = a_dataset(server, packed.getvalue(), "x.tar.gz", "x-bin")
+    for _ in range(2):
+        assert fetch_dataset(entry, str(tmp_path)) == [tmp_path / "x-bin"]
+    assert names(tmp_path) == ["x-bin"] and names(tmp_path / "x-bin") == ["a.bin", "b.txt"]

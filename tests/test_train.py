@@ -21,7 +21,7 @@ from imaetool.training.run import CHECKPOINT, FILES, MODEL, Interrupted, Reporte
 
 
 def small(**changes):
-    keys = {"training.epochs": 4, "training.device": "cpu", "training.precision": "fp32"}
+    keys = {"training.epochs": 4, "training.device": "cpu", "training.precision": "fp32", "training.restarts": 1}
     return apply(load_recipe("imae-digits"), keys | changes)
 
 
@@ -177,3 +177,36 @@ def test_the_default_recipe_on_a_small_folder_of_any_pictures(tmp_path):
     assert run.data.shape[1:] == (32, 32) and run.config.network == "conv-joint"
     assert [name for name, _ in run.data.unreadable] == ["bad.png"]
     assert run.config.data.size == 32, "what was chosen is written down"
+
+
+def tried(**changes):
+    return small(**{"training.restarts": 3, "training.restart_epochs": 2, "training.restart_by": "category_loss"} | changes)
+
+
+def test_the_best_of_several_starts_goes_on(tmp_path):
+    """What is kept is a run from that start alone, and that start has the lowest term of all."""
+    run = train(tried(), output=str(tmp_path / "tried"))
+    start = run.config.training.start
+    assert run.config.training.restarts == 1
+    terms = {}
+    for s in range(3):
+        alone = train(small(**{"training.start": s}), output=str(tmp_path / f"alone{s}"))
+        (terms[s],) = [v for e, name, v in alone.trainer.progress.history if (e, name) == (2, "category_loss")]
+    assert start == min(terms, key=terms.get) and len(set(terms.values())) == 3
+    assert_same_bits(tmp_path / "tried" / MODEL, tmp_path / f"alone{start}" / MODEL)
+
+
+def test_resuming_a_run_of_several_starts(tmp_path):
+    train(tried(), output=str(tmp_path / "whole"))
+    train(tried(**{"training.epochs": 1}), output=str(tmp_path / "short"))
+    resume(tmp_path / "short", {"training.epochs": 4})
+    assert_same_bits(tmp_path / "whole" / MODEL, tmp_path / "short" / MODEL)
+    with pytest.raises(Interrupted):
+        train(tried(), output=str(tmp_path / "cut"), reporter=StopAt(5))
+    resume(tmp_path / "cut")
+    assert_same_bits(tmp_path / "whole" / MODEL, tmp_path / "cut" / MODEL)
+
+
+def test_an_unknown_term_to_choose_by_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="this objective's terms are loss, reconstruction"):
+        train(tried(**{"training.restart_by": "beauty"}), output=str(tmp_path / "run"))

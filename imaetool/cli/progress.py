@@ -33,8 +33,6 @@ class ScreenReporter(Reporter):
             f"network {config.network} ({parameters / 1e6:.1f} M weights), {config.training.device}, {config.training.precision}"
         )
         say(f"writing to {run.folder}")
-        self.first, self.began, self.shown = trainer.progress.step, time.monotonic(), time.monotonic()
-        self.total = config.training.epochs * len(trainer.batches)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -42,24 +40,42 @@ class ScreenReporter(Reporter):
             columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"), TimeRemainingColumn()
             self.live = Progress(*columns, console=Console(stderr=True), transient=True)
             self.live.start()
-            self.task = self.live.add_task("epoch 0", total=self.total, completed=self.first, state="")
+            self.task = self.live.add_task("epoch 0", state="")
+        self._begin(trainer, config.training.epochs)
+
+    def trying(self, run: Run, start: int, trainer: Trainer) -> None:
+        training = run.config.training
+        if start == 0:
+            say(f"trying {training.restarts} starts for {training.restart_epochs} epochs each, the lowest {training.restart_by} goes on")
+        self._begin(trainer, training.restart_epochs, f"start {start + 1}/{training.restarts}  ")
+
+    def chosen(self, run: Run, start: int, scores: list[float]) -> None:
+        told = ", ".join(f"{score:.3f}" for score in scores)
+        say(f"going on with start {start + 1} ({told})")
+        self._begin(run.trainer, run.config.training.epochs)
+
+    def _begin(self, trainer: Trainer, epochs: int, label: str = "") -> None:
+        """Count from here to ``epochs`` in total."""
+        self.label, self.epochs = label, epochs
+        self.first, self.began, self.shown = trainer.progress.step, time.monotonic(), time.monotonic()
+        self.total = epochs * len(trainer.batches)
+        if self.live:
+            self.live.reset(self.task, total=self.total, completed=self.first)
 
     def stepped(self, trainer: Trainer, values: Mapping[str, float]) -> None:
         now, step = time.monotonic(), trainer.progress.step
-        last = step == self.total
-        if now - self.shown < (0.2 if self.live else self.every) and not last:
+        if now - self.shown < (0.2 if self.live else self.every) and step != self.total:
             return
         self.shown = now
         speed = (step - self.first) / max(now - self.began, 1e-9)
         epoch = (step - 1) // len(trainer.batches) + 1
-        epochs = self.total // len(trainer.batches)
         terms = "  ".join(f"{label} {values[name]:.2f}" for name, label in TERMS.items() if name in values)
+        where = f"{self.label}epoch {epoch}/{self.epochs}"
         state = f"{speed * trainer.batches.size:,.0f} images/s  {terms}"
         if self.live:
-            self.live.update(self.task, completed=step, description=f"epoch {epoch}/{epochs}", state=state)
+            self.live.update(self.task, completed=step, description=where, state=state)
         else:
-            left = (self.total - step) / max(speed, 1e-9)
-            say(f"epoch {epoch}/{epochs}  {state}  {left:.0f} s left")
+            say(f"{where}  {state}  {(self.total - step) / max(speed, 1e-9):.0f} s left")
 
     def close(self) -> None:
         if self.live:

@@ -42,6 +42,7 @@ def train(
     gamma: Annotated[float | None, Optional(help="The objective's gamma.")] = None,
     vat: Annotated[float | None, Optional(help="Weight of virtual adversarial training.")] = None,
     affine: Annotated[float | None, Optional(help="Weight of agreement under small affine moves.")] = None,
+    restarts: Annotated[int | None, Optional(help="Starts tried briefly; the best one, judged without labels, goes on.")] = None,
     seed: Annotated[int | None, Optional(help="Same seed, same machine: same bits.")] = None,
     device: Annotated[str | None, Optional(help="auto, cpu, cuda or mps.")] = None,
     precision: Annotated[str | None, Optional(help="auto, fp32 or bf16.")] = None,
@@ -58,7 +59,7 @@ def train(
         "latents.categories": None if categories is None else _numbers(categories),
         "training.epochs": epochs, "training.batch_size": batch_size, "training.lr": lr,
         "objective.beta": beta, "objective.gamma": gamma, "smoothness.vat": vat, "smoothness.affine": affine,
-        "training.seed": seed, "training.device": device, "training.precision": precision,
+        "training.seed": seed, "training.restarts": restarts, "training.device": device, "training.precision": precision,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(parse_assignment(text) for text in set_ or [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,25 +33,25 @@ def _fetched(file: File, folder: Path) -> Path:
     fetch(file.urls, path, sha256=file.sha256, md5=file.md5, size=file.size)
     if not file.unpacked:
         return path
-    if file.path == f"{file.unpacked}.gz":
-        gunzip(path, kept)
-    else:
-        _unpack(path, kept)
-    path.unlink()
+    try:
+        if file.path == f"{file.unpacked}.gz":
+            gunzip(path, kept)
+        else:
+            _unpack(path, kept)
+    except OSError:
+        if not kept.exists():  # else another process has unpacked it, and removed what it was packed in
+            raise
+    path.unlink(missing_ok=True)
     return kept
 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive whose files lie in one folder, whatever that is called, as ``folder``."""
-    whole = folder.with_name(f".{folder.name}.unpacked")
-    shutil.rmtree(whole, ignore_errors=True)
-    extract(archive, whole, max_total=4 << 30, max_files=1000)
-    inside = list(whole.iterdir())
-    if len(inside) == 1 and inside[0].is_dir():
-        inside[0].replace(folder)
-        shutil.rmtree(whole)
-    else:
-        whole.replace(folder)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent) as place:
+        whole = Path(place) / "all"
+        extract(archive, whole, max_total=4 << 30, max_files=1000)
+        inside = list(whole.iterdir())
+        (inside[0] if len(inside) == 1 and inside[0].is_dir() else whole).replace(folder)
 
 
 def verify_dataset(entry: Dataset, root: str = "") -> Iterator[tuple[Path, str, str]]:

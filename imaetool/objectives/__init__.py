@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,12 @@ def _settings(of: Callable) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in PROVIDED}
 
 
+def _choices(of: Callable) -> dict[str, tuple]:
+    """The values allowed to those settings of ``of`` that are annotated Literal["a", "b"]."""
+    hints = typing.get_type_hints(of.__init__ if isinstance(of, type) else of)
+    return {k: typing.get_args(h) for k, h in hints.items() if typing.get_origin(h) is typing.Literal}
+
+
 def accepted(of: Callable, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``settings`` that ``of`` has."""
     known = _settings(of)
@@ -56,6 +63,9 @@ def check(objective: Mapping[str, Any]) -> dict[str, Any]:
     """
     name = objective["name"]
     known = defaults(name)
+    choices: dict[str, tuple] = {}
+    for part in (function(name), *(critic(name) or ())):
+        choices |= _choices(part)
     for key, value in objective.items():
         if key == "name":
             continue
@@ -67,4 +77,6 @@ def check(objective: Mapping[str, Any]) -> dict[str, Any]:
                 raise UserError(f"objective.{key} = {value!r}: must be a number, or {{start, end, iterations}}")
         elif not isinstance(value, type(known[key])):
             raise UserError(f"objective.{key} = {value!r}: must be {type(known[key]).__name__}, like {known[key]!r}")
+        elif key in choices and value not in choices[key]:
+            raise UserError(f"objective.{key} = {value!r}: must be {' or '.join(choices[key])}")
     return {"name": name, **known, **{k: v for k, v in objective.items() if k != "name"}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
 from imaetool.information.densities import gaussian_log_density
@@ -20,7 +22,7 @@ def loss(
     alpha: float = 1.0,
     beta: float = 6.0,
     gamma: float = 1.0,
-    estimator: str = "plain",
+    estimator: Literal["plain", "weighted", "stratified"] = "plain",
 ) -> dict[str, Tensor]:
     """The negative of E[log q(x|y,z)] - alpha I(x;z) - beta TC(z) - gamma sum_k KL(p(z_k) || r(z_k)) - KL_y.
 

@@ -57,6 +57,7 @@ def loss(
     return {
         "loss": total,
         "reconstruction": reconstruction,
+        "category_loss": -objective_y,
         "information_y": marginal_entropy - entropy_given_x,
         "total_correlation": correlation,
         "dimension_wise_kl": marginal_kl,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
@@ -33,11 +34,9 @@ class Critic(nn.Module):
 
     def __init__(
         self, shape: tuple[int, int, int], latents: Latents, *,
-        target: str = "auto", target_units: int = 2, critic_width: int = 400,
+        target: Literal["auto", "categories", "units"] = "auto", target_units: int = 2, critic_width: int = 400,
     ) -> None:
         super().__init__()
-        if target not in ("auto", "categories", "units"):
-            raise UserError(f"objective.target = {target!r}: must be auto, categories or units")
         self.target = target if target != "auto" else ("categories" if latents.categories else "units")
         if self.target == "categories" and not latents.categories:
             raise UserError("objective.target = 'categories': the code has none; give --categories 10, or --set target=units")
@@ -62,8 +61,6 @@ class Critic(nn.Module):
 
     def entropy(self, outputs: Outputs, entropy: str) -> Tensor | float:
         """H(c) of the prior, a constant, or of the batch's aggregate posterior: () or (B,)."""
-        if entropy not in ("prior", "batch"):
-            raise UserError(f"objective.code_entropy = {entropy!r}: must be prior or batch")
         codes = outputs.codes
         if self.target == "categories":
             if entropy == "prior":
@@ -82,7 +79,7 @@ def critic_loss(critic: Critic, outputs: Outputs, x: Tensor) -> Tensor:
 
 def loss(
     outputs: Outputs, x: Tensor, *,
-    critic: Critic, weight: float = 10.0, entropy: float = 1.0, code_entropy: str = "prior",
+    critic: Critic, weight: float = 10.0, entropy: float = 1.0, code_entropy: Literal["prior", "batch"] = "prior",
 ) -> dict[str, Tensor]:
     """The negative of ELBO + weight (E[log Q(c|xhat)] + H(c)), in nats per image.
 

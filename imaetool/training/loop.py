@@ -76,6 +76,8 @@ class Trainer:
     def _add_critic(self, build: Callable[..., nn.Module], critic_loss: Callable[..., Tensor]) -> None:
         """The objective's second network, its weights drawn from the run's seed, and its Adam."""
         settings = at_step(self.settings, 0)
+        if not 0 <= settings["critic_lr"] < float("inf"):
+            raise UserError(f"objective.critic_lr = {settings['critic_lr']}: must be 0 or more")
         torch.manual_seed(seed_of(self.config.training.seed, 3))
         critic = build(self.model.shape, self.config.latents, **objectives.accepted(build, settings))
         self.modules["critic"] = critic.to(next(self.model.parameters()).device)

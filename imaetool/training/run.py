@@ -8,7 +8,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -29,6 +29,7 @@ from imaetool.training import checkpoint
 from imaetool.training.batches import Batches, seed_of
 from imaetool.training.device import choose_device, choose_precision
 from imaetool.training.loop import Progress, Trainer
+from imaetool.training.restarts import best_start
 
 __all__ = ["CHECKPOINT", "FILES", "MODEL", "Interrupted", "Reporter", "Run", "newest_unfinished", "resume", "train"]
 
@@ -46,6 +47,8 @@ class Reporter:
     """What a run tells while it goes; the command line draws it, a program may ignore it."""
 
     def started(self, run: Run) -> None: ...
+    def trying(self, run: Run, start: int, trainer: Trainer) -> None: ...
+    def chosen(self, run: Run, start: int, scores: list[float]) -> None: ...
     def stepped(self, trainer: Trainer, values: Mapping[str, float]) -> None: ...
     def epoch_done(self, trainer: Trainer) -> None: ...
     def finished(self, run: Run) -> None: ...
@@ -164,13 +167,46 @@ def _resolved(config: Config) -> Config:
     return apply(config, {"training.device": str(device), "training.precision": precision})
 
 
-def _trainer(config: Config, data: ImageData) -> Trainer:
+def _trainer(config: Config, data: ImageData, batches: Batches | None = None) -> Trainer:
     training = config.training
     device = choose_device(training.device)
-    torch.manual_seed(seed_of(training.seed, 0))
+    torch.manual_seed(seed_of(training.seed, 0, *([training.start] if training.start else [])))
     model = checkpoint.Model(config.network, data.shape, config.latents).to(device)
     model.autocast = training.precision == "bf16"
-    return Trainer(config, model, Batches(data.train.images, training.batch_size, training.seed, device))
+    return Trainer(config, model, batches or Batches(data.train.images, training.batch_size, training.seed, device))
+
+
+def _choose_start(run: Run, reporter: Reporter, stopped: Callable[[], bool]) -> bool:
+    """Settle which start the run goes on with, as config.training says; False if stopped meanwhile."""
+    training = run.config.training
+
+    def chosen(start: int) -> Config:
+        return replace(run.config, training=replace(training, start=start, restarts=1))
+
+    def watch(start: int, trainer: Trainer) -> Callable[..., bool]:
+        reporter.trying(run, start, trainer)
+
+        def after_step(trainer: Trainer, values: Mapping[str, float]) -> bool:
+            reporter.stepped(trainer, values)
+            return stopped()
+
+        return after_step
+
+    found = best_start(
+        lambda start: _trainer(chosen(start), run.data, run.trainer.batches),
+        training.restarts, training.restart_epochs, training.restart_by, watch=watch,
+    )
+    if found is None:
+        return False
+    start, trainer, scores = found
+    run.config = chosen(start)
+    if training.restart_epochs > training.epochs:  # tried for longer than the run is to be
+        trainer = _trainer(run.config, run.data, run.trainer.batches)
+    run.trainer = trainer
+    trainer.config = run.config
+    _write_config(run)
+    reporter.chosen(run, start, scores)
+    return True
 
 
 @contextmanager
@@ -195,9 +231,12 @@ def _stop_on_signal():
 
 
 def _go(run: Run, reporter: Reporter) -> Run:
-    trainer, saved = run.trainer, [time.monotonic()]
+    saved = [time.monotonic()]
     reporter.started(run)
     with _stop_on_signal() as stopped:
+        if run.config.training.restarts > 1 and not _choose_start(run, reporter, stopped):
+            _save_state(run)
+            raise Interrupted(_stopped(run))
         def after_step(trainer: Trainer, values: Mapping[str, float]) -> bool:
             reporter.stepped(trainer, values)
             if time.monotonic() - saved[0] > SAVE_EVERY:
@@ -209,14 +248,18 @@ def _go(run: Run, reporter: Reporter) -> Run:
             reporter.epoch_done(trainer)
             return stopped()
 
-        done = trainer.run(run.config.training.epochs, after_step, after_epoch)
+        done = run.trainer.run(run.config.training.epochs, after_step, after_epoch)
     _save_state(run)
     _write_history(run)
     if not done:
-        raise Interrupted(f"stopped and saved: go on with  imaetool train --resume {run.folder}")
+        raise Interrupted(_stopped(run))
     _finish(run)
     reporter.finished(run)
     return run
+
+
+def _stopped(run: Run) -> str:
+    return f"stopped and saved: go on with  imaetool train --resume {run.folder}"
 
 
 def _save_state(run: Run) -> None:
