@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import imaetool
 from imaetool.errors import UserError
-from imaetool.training.run import CHECKPOINT, MODEL
+from imaetool.training.folder import CHECKPOINT, MODEL
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from imaetool import train
 from imaetool.config import apply, load_recipe
 from imaetool.errors import UserError
-from imaetool.training.run import CHECKPOINT, FILES, MODEL, Interrupted, Reporter, resume
+from imaetool.training.folder import CHECKPOINT, FILES, MODEL
+from imaetool.training.run import Interrupted, Reporter, resume
 
 
 def small(**changes):

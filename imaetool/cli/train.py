@@ -126,7 +126,8 @@ def _start(config: Config, changes: dict[str, Any], output: str | None) -> Run:
 
 def _resume(which: str, changes: dict[str, Any]) -> Run:
     from imaetool.cli.progress import ScreenReporter
-    from imaetool.training.run import newest_unfinished, resume
+    from imaetool.training.folder import newest_unfinished
+    from imaetool.training.run import resume
 
     folder = newest_unfinished() if which == "auto" else Path(which)
     say(f"resuming {folder}")
@@ -140,7 +141,7 @@ def _resume(which: str, changes: dict[str, Any]) -> Run:
 def _tell(run: Run, as_json: bool) -> None:
     """The run's figures and files on stdout."""
     from imaetool.latents import ranked_units
-    from imaetool.training.run import FILES
+    from imaetool.training.folder import FILES
 
     files = [str(run.folder / name) for name in FILES if (run.folder / name).exists()]
     figures = run.figures

@@ -39,7 +39,7 @@ class Critic(nn.Module):
         super().__init__()
         self.target = target if target != "auto" else ("categories" if latents.categories else "units")
         if self.target == "categories" and not latents.categories:
-            raise UserError("objective.target = 'categories': the code has none; give --categories 10, or --set target=units")
+            raise UserError("target = 'categories': the code has none; give --categories 10, or --set target=units")
         self.units = min(target_units, latents.continuous) if target == "auto" else target_units
         if self.target == "units" and not 1 <= self.units <= latents.continuous:
             raise UserError(f"objective.target_units = {target_units}: the code has {latents.continuous} units")

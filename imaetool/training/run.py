@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import platform
 import signal
 import threading
 import time
@@ -12,30 +9,26 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import imaetool
 from imaetool import objectives
 from imaetool.config import Config, apply, from_dict, to_dict
 from imaetool.data import ImageData, open_data
 from imaetool.errors import UserError
-from imaetool.files import replace_file
 from imaetool.networks import choose_network
 from imaetool.training import checkpoint
 from imaetool.training.batches import Batches, seed_of
 from imaetool.training.device import choose_device, choose_precision
+from imaetool.training.folder import CHECKPOINT, MODEL, new_folder, versions, write_config, write_history
 from imaetool.training.loop import Progress, Trainer
 from imaetool.training.restarts import best_start
 
-__all__ = ["CHECKPOINT", "FILES", "MODEL", "Interrupted", "Reporter", "Run", "newest_unfinished", "resume", "train"]
+__all__ = ["Interrupted", "Reporter", "Run", "resume", "train"]
 
-MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 SAVE_EVERY = 15.0  # seconds between checkpoints while training
-FILES = (MODEL, "config.toml", "history.csv", "samples.png", "traversals.png")  # what a finished run holds
 RESUMABLE = ("training.epochs", "training.device", "data.root")  # what a resumed run may change
 
 
@@ -66,37 +59,6 @@ class Run:
     record: dict[str, Any] = field(default_factory=dict)
 
 
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    found = {"imaetool": imaetool.__version__, "python": platform.python_version(), "torch": torch.__version__}
-    for name in ("torchvision", "numpy", "pillow", "safetensors"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            pass
-    return found
-
-
-def _new_folder(config: Config, output: str | None) -> Path:
-    """The run's folder, made; the first free runs/<name>-<n> unless ``output`` names one."""
-    if output:
-        folder = Path(output)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} exists already: choose another --output, or resume it with --resume {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    base = Path("runs")
-    base.mkdir(exist_ok=True)
-    number = 1
-    while True:
-        folder = base / f"{config.name}-{number}"
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            number += 1
-
-
 def train(config: Config, *, output: str | None = None, reporter: Reporter | None = None) -> Run:
     """Train a model as ``config`` says, in a new folder.
 
@@ -111,7 +73,7 @@ def train(config: Config, *, output: str | None = None, reporter: Reporter | Non
     config = apply(config, {"data.size": data.shape[1], "data.channels": data.shape[0], "network": network})
     with torch.random.fork_rng():
         trainer = _trainer(config, data)
-        run = Run(_new_folder(config, output), config, data, trainer)
+        run = Run(new_folder(config, output), config, data, trainer)
         _write_config(run)
         return _go(run, reporter or Reporter())
 
@@ -141,14 +103,6 @@ def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, repo
         run = Run(folder, config, data, trainer)
         _write_config(run)
         return _go(run, reporter or Reporter())
-
-
-def newest_unfinished(base: str | Path = "runs") -> Path:
-    """The newest stopped run under ``base``; UserError if there is none."""
-    stopped = [p for p in Path(base).glob(f"*/{CHECKPOINT}") if not (p.parent / MODEL).exists()]
-    if not stopped:
-        raise UserError(f"no stopped run under {base}/: give its folder, --resume DIR")
-    return max(stopped, key=lambda p: p.stat().st_mtime_ns).parent
 
 
 def _fixed(config: Config) -> Config:
@@ -250,7 +204,7 @@ def _go(run: Run, reporter: Reporter) -> Run:
 
         done = run.trainer.run(run.config.training.epochs, after_step, after_epoch)
     _save_state(run)
-    _write_history(run)
+    write_history(run.folder, run.trainer.progress.history)
     if not done:
         raise Interrupted(_stopped(run))
     _finish(run)
@@ -272,20 +226,7 @@ def _save_state(run: Run) -> None:
 
 
 def _write_config(run: Run) -> None:
-    import tomli_w
-
-    record = {"versions": versions(), "dataset": {"source": run.data.source, "checksum": run.data.checksum}}
-    text = tomli_w.dumps({**to_dict(run.config), "record": record})
-    replace_file(run.folder / "config.toml", text.encode())
-
-
-def _write_history(run: Run) -> None:
-    """history.csv: one tidy row for each epoch and term, in nats."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["epoch", "term", "nats"])
-    rows.writerows((epoch, term, repr(value)) for epoch, term, value in run.trainer.progress.history)
-    replace_file(run.folder / "history.csv", text.getvalue().encode())
+    write_config(run.folder, run.config, {"source": run.data.source, "checksum": run.data.checksum})
 
 
 def _finish(run: Run) -> None:
