@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,23 +93,28 @@ def _base(recipe: str | None, objective: str | None, data: str | None) -> Config
     else:
         names = [f"{objective or 'imae'}-{dataset or 'digits'}", f"imae-{dataset or 'digits'}", "imae-folder"]
         config = load_recipe(next(name for name in names if name in recipe_names()))
-    changes: dict[str, Any] = {}
     if objective and objective != config.objective["name"]:
-        from imaetool import objectives
-
-        known = objectives.defaults(objective)
-        kept = {k: v for k, v in config.objective.items() if k in known}
-        changes = {f"objective.{key}": value for key, value in kept.items()} | {"name": f"{objective}-{dataset or config.data.name}"}
-        config = apply(config, {"name": changes.pop("name")})
-        from dataclasses import replace
-
-        config = replace(config, objective={"name": objective, **kept})
+        config = _with_objective(config, objective)
     if dataset and dataset != config.data.name:
         config = apply(config, {"data.name": dataset, "name": f"{config.objective['name']}-{dataset}"})
     if folder:
         name = Path(data).resolve().name or "folder"
         config = apply(config, {"data.root": data, "name": f"{config.objective['name']}-{name}"})
     return config
+
+
+def _with_objective(config: Config, objective: str) -> Config:
+    """``config`` with another objective: settings it shares are kept, what IMAE adds around y is not."""
+    from imaetool import objectives
+
+    known = objectives.defaults(objective)
+    kept = {key: value for key, value in config.objective.items() if key in known}
+    return replace(
+        config, name=f"{objective}-{config.data.name}", objective={"name": objective, **kept},
+        smoothness=replace(config.smoothness, vat=0.0, affine=0.0),
+        latents=replace(config.latents, detach_categories=False),
+        training=replace(config.training, restarts=1, restart_by="loss"),
+    )
 
 
 def _start(config: Config, changes: dict[str, Any], output: str | None) -> Run:

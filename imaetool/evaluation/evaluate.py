@@ -83,6 +83,8 @@ def report(evaluation: Evaluation, subject: Subject, model_name: str) -> dict[st
         "data": subject.data.name,
         "data_checksum": subject.data.checksum,
         "data_source": subject.data.source,
+        "label_names": list(subject.data.label_names),
+        "factor_names": list(subject.data.factor_names),
         "split": subject.split_name,
         "n": subject.n,
         "seed": subject.seed,

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from imaetool.errors import UserError
+from imaetool.training.checkpoint import read_header
 
-__all__ = ["find_model", "finished_runs"]
+__all__ = ["find_model", "finished_runs", "newest_with_factors"]
 
 MODEL = "model.safetensors"
 
@@ -16,6 +17,21 @@ def finished_runs(base: str | os.PathLike = "runs") -> list[Path]:
     """Model files of the finished runs under ``base``, the newest first."""
     found = [p for p in Path(base).glob(f"*/{MODEL}") if p.is_file()]
     return sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.as_posix()), reverse=True)
+
+
+def newest_with_factors(base: str | os.PathLike = "runs") -> Path:
+    """The newest finished run whose dataset has ground-truth factors; UserError saying what to do if there is none."""
+    for path in finished_runs(base):
+        try:
+            data = read_header(path)["config"]["data"]
+            if data["name"] == "dsprites" or data.get("factors"):
+                return path
+        except (UserError, KeyError, TypeError, AttributeError):
+            continue
+    raise UserError(
+        f"no finished run under {os.fspath(base)}/ on a dataset with ground-truth factors: train one with  imaetool train "
+        "--recipe beta-tcvae-dsprites  or give --model and --data"
+    )
 
 
 def find_model(name: str | None) -> tuple[Path, str]:
