@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imaetool.data import binary
 from imaetool.errors import UserError
 from imaetool.evaluation.encode import encode_images
 from imaetool.images import UnreadableImage, read, read_many
@@ -30,10 +31,16 @@ def read_options(model: Model) -> dict:
     }
 
 
+def _as_trained(model: Model, images: Sequence[np.ndarray]) -> np.ndarray:
+    """Images as one array, made binary where the model was trained on such."""
+    stacked = np.stack(images)
+    return binary(stacked) if model.config.data.binarize else stacked
+
+
 def read_pictures(model: Model, paths: Sequence[Path]) -> np.ndarray:
     """The pictures at ``paths`` as (N, C, H, W) uint8; UserError for one that cannot be read."""
     try:
-        return np.stack([read(path, **read_options(model)) for path in paths])
+        return _as_trained(model, [read(path, **read_options(model)) for path in paths])
     except UnreadableImage as error:
         raise UserError(str(error)) from error
 
@@ -66,7 +73,7 @@ def encode_files(
 
     def flush() -> None:
         if names:
-            table(_rows(model, list(names), np.stack(arrays)))
+            table(_rows(model, list(names), _as_trained(model, arrays)))
             names.clear()
             arrays.clear()
 

@@ -11,7 +11,7 @@ import typer
 from imaetool.cli.common import Json, print_json, say
 from imaetool.config import Config, apply, load_recipe, parse_assignment, recipe_names
 from imaetool.errors import UserError, unknown_name
-from imaetool.registry import DATASETS
+from imaetool.registry import DATASETS, OBJECTIVES
 
 if TYPE_CHECKING:
     from imaetool.training.run import Run
@@ -93,6 +93,8 @@ def _base(recipe: str | None, objective: str | None, data: str | None) -> Config
     else:
         names = [f"{objective or 'imae'}-{dataset or 'digits'}", f"imae-{dataset or 'digits'}", "imae-folder"]
         config = load_recipe(next(name for name in names if name in recipe_names()))
+    if objective and objective not in OBJECTIVES:
+        raise unknown_name("objective", objective, OBJECTIVES)
     if objective and objective != config.objective["name"]:
         config = _with_objective(config, objective)
     if dataset and dataset != config.data.name:
@@ -104,13 +106,9 @@ def _base(recipe: str | None, objective: str | None, data: str | None) -> Config
 
 
 def _with_objective(config: Config, objective: str) -> Config:
-    """``config`` with another objective: settings it shares are kept, what IMAE adds around y is not."""
-    from imaetool import objectives
-
-    known = objectives.defaults(objective)
-    kept = {key: value for key, value in config.objective.items() if key in known}
+    """``config`` with another objective at its own defaults, without what IMAE adds around y."""
     return replace(
-        config, name=f"{objective}-{config.data.name}", objective={"name": objective, **kept},
+        config, name=f"{objective}-{config.data.name}", objective={"name": objective},
         smoothness=replace(config.smoothness, vat=0.0, affine=0.0),
         latents=replace(config.latents, detach_categories=False),
         training=replace(config.training, restarts=1, restart_by="loss"),

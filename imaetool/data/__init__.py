@@ -13,7 +13,7 @@ from imaetool.errors import UserError
 if TYPE_CHECKING:
     from imaetool.data.views import ImageRows
 
-__all__ = ["ImageData", "Split", "open_data"]
+__all__ = ["ImageData", "Split", "binary", "open_data"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,10 @@ def open_data(config: Any) -> ImageData:
     return replace(data, train=_binary(data.train), test=_binary(data.test)) if config.binarize else data
 
 
+def binary(images: np.ndarray) -> np.ndarray:
+    """uint8 images with pixels of 0 and 255 only, by whether they are above half of the range; a copy."""
+    return np.where(np.asarray(images) > 127, np.uint8(255), np.uint8(0))
+
+
 def _binary(split: Split) -> Split:
-    """``split`` with pixels of 0 and 255 only, by whether they are above 0.5 of the range; copied."""
-    return replace(split, images=np.where(np.asarray(split.images) > 127, np.uint8(255), np.uint8(0)))
+    return replace(split, images=binary(split.images))

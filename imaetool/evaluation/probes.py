@@ -18,7 +18,7 @@ from imaetool.metrics.result import Result
 __all__ = ["linear_probe", "mlp_probe"]
 
 _MOST = 60_000  # training codes
-_TRAIN, _TEST = 10_000, 5_000  # where one split is both
+_TRAIN, _TEST = 5_000, 5_000  # where one split is both
 
 
 def linear_probe(subject: Subject) -> list[Measurement]:

@@ -43,6 +43,7 @@ def modularity_score(
     means = rows(mu, "mu")
     kept = read_factors(factors, len(means), factor_names, exclude)
     information = binned_information(means, kept, bins)
+    information = torch.where(information > 1e-12, information, 0.0)  # rounding is no preference
     per_unit = modularity_from_information(information)
     silent = [str(k) for k, v in enumerate(information.amax(1).tolist()) if v == 0]
     note = (f"units that follow no factor count as 0: {', '.join(silent)}",) if silent else ()

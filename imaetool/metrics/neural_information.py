@@ -123,6 +123,8 @@ def _train(critic: nn.ModuleList, data: list, bound, steps: int, batch: int, lea
             if score > best:
                 best, stopped = score, step
                 weights = {name: v.clone() for name, v in critic.state_dict().items()}
+            elif step - stopped > steps // 4:
+                break
         rows_ = torch.randperm(len(x))[:batch]
         loss = -bound(*(v.flatten() for v in _scores(critic, x[rows_], z[rows_])))
         optimiser.zero_grad()

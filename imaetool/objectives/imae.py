@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def loss(
     gamma: float = 2.0,
     entropy: float = 1.0,
     prior_var: float = 1.0,
-    estimator: str = "plain",
+    estimator: Literal["plain", "weighted", "stratified"] = "plain",
 ) -> dict[str, Tensor]:
     """The negative of E[log q(x|y,z)] + beta L(y) + beta L(z) - gamma TC(z), in nats per image.
 
