@@ -18,7 +18,8 @@ class Refused(Exception):
 
 def orientation(image) -> int:
     """1 to 8, as in EXIF; 5 and more exchange width and height."""
-    if image.format == "PNG" and "exif" not in image.info:      # getexif would decode the whole picture
+    places = {"PNG": {"exif"}, "JPEG": {"exif", "xmp"}}.get(image.format)
+    if places and not places & image.info.keys():               # getexif is slow, and decodes the whole of a PNG
         return 1
     try:
         number = image.getexif().get(_ORIENTATION)
@@ -49,9 +50,10 @@ def eight_bits(image, grey: bool):
                                           outputMode="RGB")
     if image.has_transparency_data:
         return image.convert("RGBA").convert("LA" if grey else "RGBA")
-    if image.mode not in ("1", "L"):
+    mode = "L" if grey else "RGB"
+    if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")
-    return image.convert("L" if grey else "RGB")
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _scaled(image) -> np.ndarray:
@@ -86,6 +88,8 @@ def fit(picture, size: tuple[int, int], crop: str, background: str):
     smaller = inner[0] < box[2] - box[0] or inner[1] < box[3] - box[1]
     method = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
     picture = picture.resize(inner, method, box=box, reducing_gap=4.0)
+    if inner == (width, height) and not picture.mode.endswith("A"):
+        return picture
     canvas = Image.new(picture.mode.rstrip("A"), (width, height), background)
     mask = picture.getchannel("A") if picture.mode.endswith("A") else None
     canvas.paste(picture.convert(canvas.mode), ((width - inner[0]) // 2, (height - inner[1]) // 2), mask)

@@ -1,8 +1,11 @@
 """Shared fixtures: a tiny trained run, and the folder of real data where there is one."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on tensors this small, threads cost more than they give
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -184,12 +184,13 @@ def _print(names: list[str], records: list[dict], found: list[tuple[str, Subject
         for reason, metrics in reasons.items():
             say(f"{name}: left out {', '.join(metrics)}: {reason}" if len(names) > 1 else f"left out {', '.join(metrics)}: {reason}")
     console, first = Console(soft_wrap=False), records[0]
+    wide = console.width >= 110
     where = f"{first['data']}, {first['split']} split"
     if len(records) > 1:
         console.print(_side_by_side(names, records, where))
     else:
         results = found[0][2].results
-        console.print(_table(results, f"{names[0]} on {where}"))
+        console.print(_table(results, f"{names[0]} on {where}", wide))
         for r in results:
             if r.metric == "information" and r.details.get("ranking"):
                 console.print(_units(r.details))
@@ -202,16 +203,16 @@ def _print(names: list[str], records: list[dict], found: list[tuple[str, Subject
         say(f"note: {', '.join(dict.fromkeys(metrics))}: {note}")
 
 
-def _table(results, title: str):
+def _table(results, title: str, wide: bool):
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    sides = {"metric": "left", "variant": "left", "value": "right", "+-": "right", "unit": "left", "N": "right", "code": "left"}
-    for heading, side in sides.items():
-        table.add_column(heading, justify=side, overflow="fold")
+    sides = {"metric": "left", "variant": "left", "value": "right", "+-": "right", "unit": "left", "N": "right"}
+    for heading, side in {**sides, **({"code": "left"} if wide else {})}.items():
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=heading != "variant")
     for r in results:
         error = "" if r.error is None else f"{r.error:.4f}"
-        table.add_row(r.metric, r.variant, f"{r.value:.4f}", error, r.unit, f"{r.n:,}", r.codes)
+        table.add_row(r.metric, r.variant, f"{r.value:.4f}", error, r.unit, f"{r.n:,}", *([r.codes] if wide else []))
     return table
 
 

@@ -113,6 +113,10 @@ def _tiles(report: dict):
             yield f'<div class="tile"><b>{_number(r["value"])}</b><span>{escape(heading)}</span><i>{_plus_minus(r)} {escape(r["unit"])}</i></div>'
 
 
+def _th(heading: str, number: bool = False) -> str:
+    return f'<th class="n">{heading}</th>' if number else f"<th>{heading}</th>"
+
+
 def _find(report: dict, metric: str, start: str = "") -> dict | None:
     return next((r for r in report["results"] if r["metric"] == metric and r["variant"].startswith(start)), None)
 
@@ -141,7 +145,8 @@ def _results(report: dict) -> str:
             f'<td class="n"><b>{_number(r["value"])}</b></td><td class="n" title="{escape(r["error_kind"])}">{_plus_minus(r)}</td>'
             f'<td>{escape(r["unit"])}</td><td class="n">{r["n"]:,}</td><td class="how">{escape(how)}</td><td class="n">{r["seconds"]:.1f}</td></tr>'
         )
-    heads = "".join(f"<th>{h}</th>" for h in ("metric", "variant", "value", "error", "unit", "N", "how", "s"))
+    numbers = ("value", "error", "N", "s")
+    heads = "".join(_th(h, h in numbers) for h in ("metric", "variant", "value", "error", "unit", "N", "how", "s"))
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     kinds = sorted({f"{r['metric']}: {r['error_kind']}" for r in report["results"] if r["error_kind"]})
     errors = "".join(f"<li>{escape(kind)}</li>" for kind in kinds)
@@ -168,7 +173,7 @@ def _units(report: dict) -> str:
         bar = f'<div class="bar"><span style="width:{share:.1f}%"></span></div>'
         cells = "".join(f'<td class="n">{details[key][unit]:.3f}</td>' for key in columns.values())
         rows.append(f'<tr><th>z<sub>{unit}</sub></th><td class="n"><b>{details["information"][unit]:.3f}</b></td><td>{bar}</td>{cells}</tr>')
-    heads = "<th>unit</th><th>I(x;z<sub>k</sub>)</th><th></th>" + "".join(f"<th>{h}</th>" for h in columns)
+    heads = _th("unit") + _th("I(x;z<sub>k</sub>)", True) + _th("") + "".join(_th(h, True) for h in columns)
     return f'<div class="scroll"><table class="units"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div><p>Nats; ranked by information.</p>'
 
 
@@ -238,7 +243,7 @@ def _side_by_side(entries: Sequence[Entry]) -> str:
             best = ' class="n best"' if number == row["best"] else ' class="n"'
             cells.append(f"<td{best}><b>{_number(value['value'])}</b> <small>{_plus_minus(value)}</small></td>")
         rows.append(f"<tr><th>{escape(row['metric'])}</th><td>{escape(row['variant'])}</td><td>{escape(row['unit'])}</td>{''.join(cells)}</tr>")
-    heads = "<th>metric</th><th>variant</th><th>unit</th>" + "".join(f"<th>{escape(e.name)}</th>" for e in entries)
+    heads = "".join(map(_th, ("metric", "variant", "unit"))) + "".join(_th(escape(e.name), True) for e in entries)
     said = "Shaded: ahead by more than two standard errors of the difference, where more or less is better."
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div><p>{said}</p>'
 

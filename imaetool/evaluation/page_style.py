@@ -24,7 +24,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th { text-align: left; font-weight: 600; white-space: nowrap; } thead th { color: var(--quiet); font-weight: 500; font-size: 12px; border-bottom: 1px solid var(--ink); }
 th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 tbody tr:last-child > * { border-bottom: 0; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th.n { text-align: right; } td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.how { color: var(--quiet); font-size: 12px; min-width: 200px; } td.quiet, small { color: var(--quiet); } td.best { background: var(--tint); }
 table.units td { vertical-align: middle; } table.units th { font-weight: 600; }
 sup { color: var(--accent); font-weight: 500; padding-left: 2px; }

@@ -9,7 +9,7 @@ from html import escape
 
 __all__ = ["SERIES", "Track", "heat_map", "plane", "ticks"]
 
-INK, QUIET, RULE, ACCENT = "#1c2126", "#66707a", "#d9dcd6", "#0f766e"
+INK, QUIET, RULE, FRAME = "#1c2126", "#66707a", "#d9dcd6", "#d97706"
 SERIES = ("#0f766e", "#c2410c", "#4338ca", "#a16207", "#be185d", "#475569")  # one colour for each model
 _STOPS = ((247, 246, 241), (167, 211, 204), (36, 134, 128), (8, 60, 69))  # from nothing to most
 
@@ -50,7 +50,7 @@ def heat_map(
         for c, value in enumerate(values[r]):
             x = left + cell_w * c
             share = 0.0 if value is None else value / ((peaks[r] or 1.0) if peaks else top)
-            frame = f' stroke="{INK}" stroke-width="1.6"' if (r, c) in marked else ""
+            frame = f' stroke="{FRAME}" stroke-width="2"' if (r, c) in marked else ""
             out.append(f'<rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{cell_w - 2}" height="{cell_h - 2}" rx="3" fill="{_shade(share)}"{frame}/>')
             said = "" if value is None else form.format(value)
             out.append(_text(x + cell_w / 2, y + cell_h / 2 + 4, said, "middle", "#fff" if share > 0.52 else INK, size))
@@ -106,8 +106,9 @@ def plane(tracks: Sequence[Track], *, x_title: str, y_title: str, width: int = 6
             out.append(f'<line x1="{ring:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-dasharray="2 3"/>')
             out.append(f'<circle cx="{ring:.1f}" cy="{y:.1f}" r="5" fill="#fff" stroke="{colour}" stroke-width="2"><title>I(x;z)</title></circle>')
         out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}"/>')
-        near = x > width - right - 7 * len(track.name) - 14
-        out.append(_text(x + (-10 if near else 10), y - 10, track.name, "end" if near else "start", colour, 12, ' font-weight="600"'))
+        near = x > width - right - 7 * len(track.name)
+        halo = ' font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="4"'  # legible on the curve
+        out.append(_text(x + (6 if near else -6), y - 14, track.name, "end" if near else "start", colour, 12, halo))
     return "".join([*out, "</svg>"])
 
 

@@ -16,7 +16,7 @@ __all__ = ["dci_from_importance", "dci_score", "importance_matrix"]
 
 _TREES = {
     "gradient-boosting": lambda seed: GradientBoostingClassifier(random_state=seed),
-    "random-forest": lambda seed: RandomForestClassifier(max_features=None, min_samples_leaf=2, random_state=seed),
+    "random-forest": lambda seed: RandomForestClassifier(max_features=None, min_samples_leaf=2, random_state=seed, n_jobs=-1),
 }
 
 
@@ -106,6 +106,8 @@ def importance_matrix(
         if len(set(values[fitted].tolist())) < 2:
             raise ValueError("a factor has one value among the training codes: give more codes or exclude it")
         model = _TREES[trees](seed).fit(mu[fitted].numpy(), values[fitted])
+        if trees == "random-forest":
+            model.n_jobs = 1  # votes summed in one order, so that ties fall alike every time
         columns.append(torch.from_numpy(model.feature_importances_).abs())
         seen.append(float(model.score(mu[fitted].numpy(), values[fitted])))
         unseen.append(float(model.score(mu[held].numpy(), values[held])))
