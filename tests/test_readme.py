@@ -36,7 +36,7 @@ def test_command(command, work, request):
     words = shlex.split(command)[1:]
     if "path/to/data" in words:
         words[words.index("path/to/data")] = str(request.getfixturevalue("real_data"))
-        words += ["--set", "training.batch_size=4096", "--set", "smoothness.vat=0"]
+        words += ["--batch-size", "512", "--vat", "0"]
     if words[0] == "train":
         words += ["--epochs", "1", "--restarts", "1", "--device", "cpu"]
     run(*words, cwd=work)
