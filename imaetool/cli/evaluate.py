@@ -107,11 +107,11 @@ def _open(loaded, data: str | None, data_root: str):
 
     config = loaded.config.data
     if data is not None and data in DATASETS:
-        config = replace(config, name=data, root="")
+        config = replace(config, name=data, root="", labels="", factors="")
     elif data is not None:
-        if not Path(data).is_dir():
+        if not Path(data).exists():
             raise UserError(f"--data {data}: not a dataset ({', '.join(DATASETS)}) and no such folder")
-        config = replace(config, name="folder", root=data)
+        config = replace(config, name="folder", root=data, labels="", factors="")
     if data_root and config.name != "folder":
         config = replace(config, root=data_root)
     images = open_data(config)

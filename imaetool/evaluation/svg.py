@@ -106,9 +106,15 @@ def plane(tracks: Sequence[Track], *, x_title: str, y_title: str, width: int = 6
             out.append(f'<line x1="{ring:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-dasharray="2 3"/>')
             out.append(f'<circle cx="{ring:.1f}" cy="{y:.1f}" r="5" fill="#fff" stroke="{colour}" stroke-width="2"><title>I(x;z)</title></circle>')
         out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour}"/>')
-        near = x > width - right - 7 * len(track.name)
         halo = ' font-weight="600" paint-order="stroke" stroke="#fff" stroke-width="4"'  # legible on the curve
-        out.append(_text(x + (6 if near else -6), y - 14, track.name, "end" if near else "start", colour, 12, halo))
+        if len(tracks) > 1:  # a legend, since models may lie close together
+            y = top + 16 + 18 * i
+            out.append(f'<circle cx="{width - right - 12}" cy="{y - 4}" r="5" fill="{colour}"/>')
+            x, side = width - right - 24, "end"
+        else:
+            far = x + 7 * len(track.name) > width - right
+            x, y, side = x + (6 if far else -6), y - 14, "end" if far else "start"
+        out.append(_text(x, y, track.name, side, colour, 12, halo))
     return "".join([*out, "</svg>"])
 
 
