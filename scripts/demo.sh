@@ -24,7 +24,7 @@ $imaetool encode images -o codes.parquet
 echo "== traverse"
 $imaetool traverse --unit all --gif -o traverse.png
 echo "== edit"
-$imaetool edit images/00.png --unit 6 --value 2 --category 0 --compare -o edited.png
+$imaetool edit images/00.png --unit 8 --value 2 --category 0 --compare -o edited.png
 echo "== eval"
 $imaetool eval --metric accuracy --metric information --metric reconstruction
 

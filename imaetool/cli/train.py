@@ -52,7 +52,7 @@ def train(
     set_: Annotated[list[str] | None, Optional("--set", metavar="KEY=VALUE", help="Any setting, for example --set temperature=0.5.")] = None,
     json: Json = False,
 ) -> None:
-    """Train a model. With no flag: an IMAE on the built-in digits, in a minute or two, offline."""
+    """Train a model. With no flag: an IMAE on the built-in digits, in half a minute, offline."""
     given: dict[str, Any] = {
         "data.root": data_root, "data.size": size, "data.channels": channels, "data.crop": crop,
         "data.background": background, "data.invert": invert, "data.labels": labels, "data.factors": factors,

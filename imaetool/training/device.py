@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 
 import torch
 
 from imaetool.errors import UserError
 
-__all__ = ["choose_device", "choose_precision"]
+__all__ = ["choose_device", "choose_precision", "few_threads_for_small_images"]
+
+_SMALL = 16 * 16 * 3  # numbers in an image up to which a step is too short to share among threads
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -32,6 +35,22 @@ def choose_precision(name: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16_fast() else "fp32"
+
+
+@contextmanager
+def few_threads_for_small_images(shape: tuple[int, int, int]):
+    """Within: one thread if images (C, H, W) are so small that handing work to a second costs what it saves.
+
+    On a machine with other work to do, threads that wait for each other at every operation of such a
+    step make it several times slower.
+    """
+    before = torch.get_num_threads()
+    if shape[0] * shape[1] * shape[2] <= _SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _cpu_multiplies_bf16_fast() -> bool:

@@ -65,7 +65,7 @@ class Trainer:
         if training.optimizer == "momentum":
             self.optimizer = torch.optim.SGD(model.parameters(), lr=training.lr, momentum=training.momentum)
         else:
-            self.optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
+            self.optimizer = _adam(model, training.lr)
         self.modules: dict[str, nn.Module] = {"model": model}
         self.optimizers = {"optimizer": self.optimizer}
         declared = objectives.critic(config.objective["name"])
@@ -81,7 +81,7 @@ class Trainer:
         torch.manual_seed(seed_of(self.config.training.seed, 3))
         critic = build(self.model.shape, self.config.latents, **objectives.accepted(build, settings))
         self.modules["critic"] = critic.to(next(self.model.parameters()).device)
-        self.optimizers["critic_optimizer"] = torch.optim.Adam(critic.parameters(), lr=settings["critic_lr"])
+        self.optimizers["critic_optimizer"] = _adam(self.modules["critic"], settings["critic_lr"])
         self.critic_loss = critic_loss
 
     def step(self, x: Tensor) -> Mapping[str, Tensor]:
@@ -180,6 +180,12 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             raise UserError(f"the run to resume has another model or optimiser: {str(error).splitlines()[0]}") from error
         self.progress = progress
+
+
+def _adam(module: nn.Module, lr: float) -> torch.optim.Adam:
+    """Adam in one pass over the weights where the device has that (up to a fifth of a step's time)."""
+    parameters = list(module.parameters())
+    return torch.optim.Adam(parameters, lr=lr, fused=parameters[0].device.type in ("cpu", "cuda"))
 
 
 def _finite(value: float) -> bool:

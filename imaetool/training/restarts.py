@@ -27,10 +27,12 @@ def best_start(
 
     ``build`` gives the Trainer of a start; ``watch`` gives, for a start, the function called after each
     step, which returns True to stop. Returns (start, its Trainer after those epochs, the terms of all
-    starts), or None if stopped. UserError if the objective has no such term.
+    starts), or None if stopped; the Trainer's seconds are those of all starts. UserError if the objective
+    has no such term.
     """
     best: tuple[int, Trainer] | None = None
     scores: list[float] = []
+    seconds = 0.0
     for start in range(count):
         trainer = build(start)
         after_step = watch(start, trainer)
@@ -44,10 +46,12 @@ def best_start(
         trainer.run(epochs, step_done, lambda _: stopped)
         if stopped:
             return None
+        seconds += trainer.progress.seconds
         last = {name: value for epoch, name, value in trainer.progress.history if epoch == epochs}
         if term not in last:
             raise UserError(f"training.restart_by = {term!r}: this objective's terms are {', '.join(last)}")
         scores.append(last[term])
         if best is None or scores[-1] < scores[best[0]]:
             best = start, trainer
+    best[1].progress.seconds = seconds
     return *best, scores

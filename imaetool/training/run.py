@@ -21,7 +21,7 @@ from imaetool.errors import UserError
 from imaetool.networks import choose_network
 from imaetool.training import checkpoint
 from imaetool.training.batches import Batches, seed_of
-from imaetool.training.device import choose_device, choose_precision
+from imaetool.training.device import choose_device, choose_precision, few_threads_for_small_images
 from imaetool.training.folder import CHECKPOINT, MODEL, new_folder, versions, write_config, write_history
 from imaetool.training.loop import Progress, Trainer
 from imaetool.training.restarts import best_start
@@ -71,7 +71,7 @@ def train(config: Config, *, output: str | None = None, reporter: Reporter | Non
         raise UserError(f"{data.name} has {len(data.train)} training images: at least 2 are needed")
     network = choose_network(data.shape) if config.network == "auto" else config.network
     config = apply(config, {"data.size": data.shape[1], "data.channels": data.shape[0], "network": network})
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
         run = Run(new_folder(config, output), config, data, trainer)
         _write_config(run)
@@ -97,7 +97,7 @@ def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, repo
         raise UserError(f"the images of {data.name} are not those that {folder} was trained on: start a new run")
     stored = header["progress"]
     progress = Progress(stored["step"], stored["sums"], [tuple(row) for row in stored["history"]], stored["seconds"])
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
         trainer.restore(tensors, progress)
         run = Run(folder, config, data, trainer)
