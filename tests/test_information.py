@@ -170,3 +170,35 @@ def test_category_information_is_the_loop():
     entropy, conditional = m.category_information(logits)
     assert entropy.item() == pytest.approx(H, abs=1e-12)
     assert conditional.tolist() == pytest.approx(H_given, abs=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 3), (5, 5, 1)])
+def test_log_mixtures_and_their_gradients_are_those_of_the_definition(shape):
+    from imaetool.information.mixtures import log_mixtures
+
+    points, components, units = shape
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(*size):
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    z, mu, log_var = draw(points, units), draw(components, units), draw(components, units)
+    weights = torch.log_softmax(draw(points, components), dim=1)
+    pairs = torch.distributions.Normal(mu[None], torch.exp(0.5 * log_var)[None]).log_prob(z[:, None])
+    joint, each = log_mixtures(z, mu, log_var, weights)
+    torch.testing.assert_close(joint, torch.logsumexp(pairs.sum(-1) + weights, 1), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(each, torch.logsumexp(pairs + weights[..., None], 1), rtol=1e-12, atol=1e-12)
+    leaves = [t.requires_grad_() for t in (z, mu, log_var)]
+    assert torch.autograd.gradcheck(lambda *t: log_mixtures(*t, weights), leaves)
+
+
+def test_log_mixtures_in_fp32_stay_close_to_float64_for_sharp_posteriors():
+    from imaetool.information.mixtures import log_mixtures
+
+    mu = torch.randn(200, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    log_var = torch.full_like(mu, -9.0)
+    z, weight = mu + 0.01, torch.tensor(-5.0)
+    exact = log_mixtures(z, mu, log_var, weight.double())
+    rough = log_mixtures(z.float(), mu.float(), log_var.float(), weight)
+    for a, b in zip(exact, rough):
+        torch.testing.assert_close(a, b.double(), rtol=0, atol=0.02)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from imaetool.information.densities import categorical_entropy, gaussian_log_density
+from imaetool.information.mixtures import log_mixtures
 
 __all__ = ["ESTIMATORS", "category_information", "dimension_wise_kl", "log_marginals", "total_correlation"]
 
@@ -18,16 +19,16 @@ ESTIMATORS = ("plain", "weighted", "stratified")
 
 
 def _log_weights(z: Tensor, estimator: str, dataset_size: int | None) -> Tensor:
-    """log w_ij, the weight of image j's posterior in the marginal at image i's sample: (B, B)."""
+    """log w_ij, the weight of image j's posterior in the marginal at image i's sample: (B, B), or () if all are equal."""
     size = z.shape[0]
     if estimator not in ESTIMATORS:
         raise ValueError(f"unknown estimator {estimator!r}: one of {', '.join(ESTIMATORS)}")
     if estimator == "plain":
-        return z.new_full((size, size), -math.log(size))
+        return z.new_tensor(-math.log(size))
     if dataset_size is None or dataset_size < size:
         raise ValueError(f"the {estimator} estimator needs dataset_size, at least the batch's {size}")
     if estimator == "weighted":
-        return z.new_full((size, size), -math.log(size * dataset_size))
+        return z.new_tensor(-math.log(size * dataset_size))
     if size < 2:
         raise ValueError("the stratified estimator needs a batch of 2 or more")
     others = math.log((dataset_size - 1) / (dataset_size * (size - 1))) if dataset_size > 1 else -math.inf
@@ -50,10 +51,7 @@ def log_marginals(
     Returns: log p(z) (B,) and log p(z_k) (B, K). All but ``stratified`` saturate at log B.
     """
     log_weights = _log_weights(z, estimator, dataset_size)
-    pairs = gaussian_log_density(z[:, None], mu[None], log_var[None])  # (B, B, K)
-    joint = torch.logsumexp(pairs.sum(-1) + log_weights, dim=1)  # (B,)
-    each = torch.logsumexp(pairs + log_weights[..., None], dim=1)  # (B, K)
-    return joint, each
+    return log_mixtures(z, mu, log_var, log_weights)
 
 
 def total_correlation(log_pz: Tensor, log_pz_k: Tensor) -> Tensor:
