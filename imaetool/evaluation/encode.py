@@ -32,15 +32,18 @@ def encode_images(
     model: Autoencoder, images: np.ndarray | ImageRows, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Codes:
     """Codes of images (N, C, H, W) uint8, on the CPU: mu and log_var (N, K1), logits (N, K2) each."""
-    parts, done = [], 0
+    units, device = model.latents.continuous, torch.device("cpu")
+    whole = Codes(
+        torch.empty(len(images), units, device=device),
+        torch.empty(len(images), units, device=device),
+        tuple(torch.empty(len(images), size, device=device) for size in model.latents.categories),
+    )  # one place for all: small results kept from each batch would scatter over the heap and hold it open
+    done = 0
     for x in batches_of(images, model):
-        codes = model.encode(x)
-        parts.append(Codes(codes.mu.cpu(), codes.log_var.cpu(), tuple(v.cpu() for v in codes.category_logits)))
+        codes, rows = model.encode(x), slice(done, done + len(x))
+        whole.mu[rows], whole.log_var[rows] = codes.mu, codes.log_var
+        for kept, logits in zip(whole.category_logits, codes.category_logits, strict=True):
+            kept[rows] = logits
         done += len(x)
         progress(done, len(images))
-    variables = range(len(model.latents.categories))
-    return Codes(
-        torch.cat([c.mu for c in parts]),
-        torch.cat([c.log_var for c in parts]),
-        tuple(torch.cat([c.category_logits[v] for c in parts]) for v in variables),
-    )
+    return whole
