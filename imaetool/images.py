@@ -25,7 +25,7 @@ from PIL import Image, ImageColor, UnidentifiedImageError
 
 from imaetool.pixels import Refused, draft, eight_bits, fit, orientation, upright
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "UnreadableImage", "choose_format", "list_images", "peek", "read",
+__all__ = ["MAX_PIXELS", "SUFFIXES", "UnreadableImage", "choose_format", "list_images", "peek", "picture", "read",
            "read_many", "shown"]
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .tif .tiff .gif .avif "
@@ -199,15 +199,21 @@ def read(path, *, channels: int, size: tuple[int, int], crop: str = "center", ba
         max_pixels: a picture whose header announces more is refused before it is decoded.
     """
     check_options(channels=channels, size=size, crop=crop, background=background)
+    pixels = np.array(picture(path, channels=channels, size=size, crop=crop, background=background,
+                              max_pixels=max_pixels))           # (H, W) or (H, W, 3)
+    pixels = pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return 255 - pixels if invert else pixels
+
+
+def picture(path, *, channels: int, size: tuple[int, int], crop: str = "center", background: str = "black",
+            max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `read`, but a Pillow image of mode L or RGB, and the options are taken unchecked."""
+    grey = channels == 1
     with _opened(path, max_pixels) as image:
-        grey = channels == 1
         draft(image, "L" if grey else "RGB", size)
         with _one_big if image.width * image.height > _BIG else nullcontext():
             image.load()
-            picture = fit(upright(eight_bits(image, grey), orientation(image)), size, crop, background)
-        pixels = np.array(picture)                              # (H, W) or (H, W, 3)
-    pixels = pixels[None] if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    return 255 - pixels if invert else pixels
+            return fit(upright(eight_bits(image, grey), orientation(image)), size, crop, background)
 
 
 def check_options(*, channels=1, size=(1, 1), crop="center", background="black", invert=False, max_pixels=1) -> None:

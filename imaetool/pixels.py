@@ -37,7 +37,8 @@ def draft(image, mode: str, size: tuple[int, int]) -> None:
     """Let the JPEG decoder shrink by 2, 4 or 8 while it decodes, to no less than twice what is needed."""
     if image.format in ("JPEG", "MPO"):
         enlarge = 2 * max(size) / min(image.size)
-        image.draft(mode, tuple(math.ceil(side * enlarge) for side in image.size))
+        if enlarge <= 0.5 or mode != image.mode:
+            image.draft(mode, tuple(math.ceil(side * enlarge) for side in image.size))
 
 
 def eight_bits(image, grey: bool):

@@ -25,8 +25,8 @@ def decoded(monkeypatch):
     def record(path, **options):
         files.append(path)
         return real(path, **options)
-    real = decoding.read
-    monkeypatch.setattr(decoding, "read", record)
+    real = decoding.picture
+    monkeypatch.setattr(decoding, "picture", record)
     return files
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from imaetool.data.archives import is_archive
-from imaetool.data.decoding import Archived, Files, NoPictures, Pictures, content_draw, make_reader
+from imaetool.data.decoding import Archived, Files, NoPictures, Pictures, Reader, content_draw
 from imaetool.data.entries import open_entry, write_entry
 from imaetool.data.paths import cache_dir
 from imaetool.images import check_options, choose_format, list_images, shown
@@ -121,7 +121,7 @@ def _decode(pictures: Pictures, sink, options: dict, workers, progress) -> dict:
     if size is None or channels is None:
         side, own_channels, chosen = choose_format(pictures.sample())
         size, channels = size or (side, side), channels or own_channels
-    reader = make_reader(pictures, {**options, "size": size, "channels": channels})
+    reader = Reader(pictures, **{**options, "size": size, "channels": channels})
     paths, unreadable, is_test, checksum = [], [], [], hashlib.sha256()
     done = 0
     for results, pixels in pictures.decode(reader, workers):

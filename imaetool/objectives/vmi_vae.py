@@ -79,7 +79,7 @@ def critic_loss(critic: Critic, outputs: Outputs, x: Tensor) -> Tensor:
 
 def loss(
     outputs: Outputs, x: Tensor, *,
-    critic: Critic, weight: float = 10.0, entropy: float = 1.0, code_entropy: Literal["prior", "batch"] = "prior",
+    critic: Critic, smoothness: Tensor | float = 0.0, weight: float = 10.0, entropy: float = 1.0, code_entropy: Literal["prior", "batch"] = "prior",
 ) -> dict[str, Tensor]:
     """The negative of ELBO + weight (E[log Q(c|xhat)] + H(c)), in nats per image.
 
@@ -87,19 +87,23 @@ def loss(
     and read back by Q from the decoder's output; gradients reach decoder and encoder through xhat and
     the encoder through c as well.
 
-    Arguments: outputs and x (B, C, H, W) of one batch; the critic, Q. Settings: ``weight``, the
+    Arguments: outputs and x (B, C, H, W) of one batch; the critic, Q; ``smoothness`` (B,) the weighted
+    penalty. Settings: ``weight``, the
     paper's lambda; ``code_entropy``, "prior" for H(c) the prior's constant, as in the paper, or "batch" for
     that of the aggregate posterior, estimated from the batch: the term that eq. 5 has, and what keeps
     all images from sharing one category (batch-coupled then); ``entropy`` multiplies H(c) within the
-    loss, 1 in the paper. Returns the loss and its terms, (B,) each. Source: vmi_vae eq. 6 to 12.
+    loss, 1 in the paper. Returns the loss and its terms, (B,) each; ``category_loss`` is all but the
+    reconstruction and KL_z. Source: vmi_vae eq. 6 to 12.
     """
     reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
     log_q, entropy_c = critic.log_q(outputs), critic.entropy(outputs, code_entropy)  # (B,)
     information = barber_agakov(log_q, entropy_c)  # (B,)
+    category_loss = kl_y - weight * (log_q + entropy * entropy_c) + smoothness  # (B,)
     return {
-        "loss": reconstruction + kl_z + kl_y - weight * (log_q + entropy * entropy_c),
+        "loss": reconstruction + kl_z + category_loss,
         "reconstruction": reconstruction,
         "kl_z": kl_z,
         "kl_y": kl_y,
         "information": information,
+        "category_loss": category_loss,
     }
