@@ -7,7 +7,7 @@ The public names below are loaded on first use, so that importing the package st
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load": "imaetool.training.checkpoint",
+    "load": "imaetool.zoo.find",
     "train": "imaetool.training.run",
     "evaluate": "imaetool.evaluation.evaluate",
     "Autoencoder": "imaetool.model",

@@ -1,12 +1,5 @@
-"""Reading pictures from files that nobody vouches for.
-
-    list_images   the picture files under a path, always in the same order
-    peek          width, height, channels and mode, from the header only
-    read          one picture as uint8 (C, H, W)
-    read_many     many, decoded in parallel, in the order asked for, in constant memory
-    choose_format the size and the number of channels that suit a set of pictures
-
-A file that cannot be read raises `UnreadableImage`, whatever Pillow raised inside.
+"""Reading pictures from files that nobody vouches for. A file that cannot be read raises `UnreadableImage`, whatever Pillow raised
+inside.
 """
 import errno
 import functools

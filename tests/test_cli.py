@@ -317,20 +317,29 @@ def test_wrong_usage_is_exit_code_2(work, arguments):
     assert "Traceback" not in run(*arguments, cwd=work, code=2).stderr
 
 
-def test_no_model_says_what_to_do(tmp_path):
-    for arguments in (["traverse"], ["eval"]):
+def test_with_no_run_a_packaged_model_is_taken_and_said(tmp_path):
+    done = run("eval", "--metric", "accuracy", cwd=tmp_path)
+    assert "imae-digits, packaged" in done.stderr and "no finished run under runs/" in done.stderr
+    assert "one-to-one" in done.stdout
+
+
+def test_no_model_at_all_says_what_to_do(tmp_path, monkeypatch):
+    from imaetool.zoo import find
+
+    monkeypatch.setattr(find, "packaged_file", lambda name: None)
+    for arguments in (["traverse"], ["eval"], ["eval", "--metric", "mig"]):
         assert "imaetool train" in one_line(run(*arguments, cwd=tmp_path, code=1))
 
 
 def test_an_unfinished_run_is_not_taken(tmp_path, home):
     (tmp_path / "runs/a").mkdir(parents=True)
     shutil.copy(home / "runs/imae-digits-1/checkpoint.safetensors", tmp_path / "runs/a")
-    assert "no finished run" in one_line(run("eval", cwd=tmp_path, code=1))
+    assert "no finished run" in run("eval", "--metric", "accuracy", cwd=tmp_path).stderr
     assert "imaetool train --resume runs/a" in one_line(run("eval", "--model", "a", cwd=tmp_path, code=1))
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    with_it, without = (program("eval", *flag, cwd=tmp_path) for flag in (["--debug"], []))
+    with_it, without = (program("eval", "-m", "none", *flag, cwd=tmp_path) for flag in (["--debug"], []))
     assert with_it.returncode == without.returncode == 1
     assert "Traceback" in with_it.stderr and "Traceback" not in without.stderr
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import imaetool
-from imaetool.cli import data, edit, encode, evaluate, recipes, train, traverse
+from imaetool.cli import data, edit, encode, evaluate, recipes, train, traverse, zoo
 
 __all__ = ["app"]
 
@@ -42,3 +42,4 @@ app.command("edit")(edit.edit)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(zoo.app, name="zoo")

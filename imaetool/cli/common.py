@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from imaetool.training.checkpoint import Model
 
-__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "warn"]
+__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "warn", "warn_if_unlike"]
 
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="A run's folder or a .safetensors file. Default: the newest finished run under runs/."),
+    typer.Option("--model", "-m", help="A run's folder or a .safetensors file. A name of the zoo or OWNER/REPO works too. Default: the newest run, else a packaged model."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -36,14 +39,22 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def load_model(name: str | None, device: str) -> Model:
-    """The model that --model names, or the newest finished run; says on stderr which."""
+def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None = None) -> Model:
+    """The model that --model names, or the newest finished run, or the packaged one; says on stderr which."""
     from imaetool.training.checkpoint import load
     from imaetool.training.device import choose_device
     from imaetool.zoo.find import find_model
 
-    path, how = find_model(name)
+    path, how = found or find_model(name)
     chosen = choose_device(device)
     model = load(path, chosen)
     say(f"model: {path} ({how})")
     return model
+
+
+def warn_if_unlike(model: Model, paths: Sequence[Path]) -> None:
+    """One warning where the pictures are not of the kind that ``model`` was made for."""
+    from imaetool.zoo.unlike import unlike_warning
+
+    if text := unlike_warning(model, paths):
+        warn(text)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say
+from imaetool.cli.common import Device, ModelName, load_model, say, warn_if_unlike
 from imaetool.errors import UserError
 
 __all__ = ["edit"]
@@ -45,6 +45,7 @@ def edit(
 
     loaded = load_model(model, device)
     codes = encode_pictures(loaded, [picture])
+    warn_if_unlike(loaded, [picture])
     edited = latents.edit(loaded, codes, dict(zip(units, values)), category)[0].cpu().numpy()
     changes = [f"unit {k}: {codes.mu[0, k]:+.2f} -> {v:+.2f}" for k, v in zip(units, values)]
     if category is not None:

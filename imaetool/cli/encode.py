@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say, warn
+from imaetool.cli.common import Device, ModelName, load_model, say, warn, warn_if_unlike
 from imaetool.errors import UserError
 
 __all__ = ["encode"]
@@ -37,6 +37,7 @@ def encode(
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
     loaded = load_model(model, device)
+    warn_if_unlike(loaded, paths)
     bad: list[Unreadable] = []
 
     def unreadable(found: Unreadable) -> None:

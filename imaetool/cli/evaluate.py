@@ -93,12 +93,11 @@ def _named(models: list[str] | None, model: str | None, compare: bool) -> list[s
 def _load(name: str | None, wanted: list[str], data: str | None, device: str):
     """The model; a metric of factors with no model named takes the newest run that has factors."""
     from imaetool.evaluation.disentanglement import FACTOR_METRICS
-    from imaetool.zoo.find import newest_with_factors
+    from imaetool.zoo.find import DEFAULT_EVAL, find_model, newest_with_factors
 
     if name is None and data in (None, "dsprites") and set(wanted) <= set(FACTOR_METRICS):
-        name = str(newest_with_factors())
-        say(f"{', '.join(wanted)}: taking the newest finished run on a dataset with factors")
-    return load_model(name, device)
+        return load_model(None, device, found=newest_with_factors())
+    return load_model(name, device, found=find_model(name, DEFAULT_EVAL))
 
 
 def _open(loaded, data: str | None, data_root: str):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say
+from imaetool.cli.common import Device, ModelName, load_model, say, warn_if_unlike
 from imaetool.errors import UserError
 
 __all__ = ["traverse"]
@@ -41,6 +41,7 @@ def traverse(
     values = torch.linspace(low, high, steps)
     if images:
         codes = encode_pictures(loaded, images)
+        warn_if_unlike(loaded, images)
         z, y = codes.mu, loaded.one_hot(*codes.categories)
         labels = [p.name for p in images]
     else:

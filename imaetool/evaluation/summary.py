@@ -11,6 +11,7 @@ from imaetool.data import ImageData
 from imaetool.evaluation.clustering import accuracy
 from imaetool.evaluation.information import information
 from imaetool.evaluation.likelihood import reconstruction
+from imaetool.evaluation.likeness import LIMIT, typical_limit
 from imaetool.evaluation.pictures import draw_samples, draw_traversals, exemplars
 from imaetool.evaluation.subject import Subject
 from imaetool.model import Autoencoder
@@ -37,7 +38,7 @@ def summarise(model: Autoencoder, data: ImageData, *, seed: int = 0) -> Summary:
     informed = information(subject)[0]
     sampled, mean = reconstruction(subject)
     figures |= {"reconstruction_sampled": sampled.value, "reconstruction_mean": mean.value}
-    record: dict[str, Any] = {"information": informed.details}
+    record: dict[str, Any] = {"information": informed.details, LIMIT: typical_limit(subject.cache["terms"]["mean"])}
     if model.latents.categories:
         figures["information_y"] = informed.value
     if model.latents.continuous:

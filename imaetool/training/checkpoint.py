@@ -26,6 +26,8 @@ from imaetool.model import Autoencoder
 __all__ = ["FORMAT", "Model", "load", "read_header", "read_state", "save_model", "save_state"]
 
 FORMAT = 1
+_LIMIT_HEADER = 32 << 20  # bytes
+_TYPES = ("F32", "F16", "BF16", "I64")
 _LIMIT_PIXELS = 4096 * 4096 * 3
 
 
@@ -45,10 +47,16 @@ def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any])
     replace_file(path, save(plain, metadata={"imaetool": json.dumps(header, ensure_ascii=True)}))
 
 
-def save_model(path: Path, model: Autoencoder, config: Config, record: Mapping[str, Any]) -> None:
-    """Write ``model`` and all that rebuilds it; OSError names the path if it cannot be written."""
+def save_model(
+    path: Path, model: Autoencoder, config: Config, record: Mapping[str, Any], *, dtype: torch.dtype | None = None
+) -> None:
+    """Write ``model`` and all that rebuilds it; OSError names the path if it cannot be written.
+
+    ``dtype``: that of the stored weights, for a smaller file; ``load`` gives them their own type again.
+    """
     header = {"format": FORMAT, "kind": "model", "config": to_dict(config), "shape": list(model.shape), "record": record}
-    _write(path, model.state_dict(), header)
+    weights = {k: v.to(dtype) if dtype and v.is_floating_point() else v for k, v in model.state_dict().items()}
+    _write(path, weights, header)
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -60,6 +68,10 @@ def _open(path: Path):
     try:
         if not path.is_file():
             raise UserError(f"no model at {path}")
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > _LIMIT_HEADER:
+            raise UserError(f"{path} is not a whole safetensors file (it announces a header of {length:,} bytes): it cannot be loaded")
         return safe_open(os.fspath(path), framework="pt", device="cpu")
     except SafetensorError as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}): it cannot be loaded") from error
@@ -121,7 +133,13 @@ def load(path: str | os.PathLike, device: str | torch.device = "cpu") -> Model:
         if found != wanted:
             odd = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
             raise UserError(f"{path}: the weights do not fit network {config.network} ({odd[0]} differs)")
+        for name in found:
+            if (kind := file.get_slice(name).get_dtype()) not in _TYPES:
+                raise UserError(f"{path}: {name} is stored as {kind}, which no model of imaetool is")
         weights = {name: file.get_tensor(name).to(expected[name].dtype) for name in found}
     model.load_state_dict(weights, assign=True)
+    if any(buffer.is_meta for buffer in model.buffers()):  # constants of the network, which no file holds
+        model = Model(config.network, shape, config.latents)
+        model.load_state_dict(weights)
     model.config, model.record, model.path = config, header.get("record") or {}, path
     return model.to(device).eval().requires_grad_(False)
