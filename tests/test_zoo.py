@@ -1,6 +1,7 @@
 """The zoo: the manifest, packaging, verifying, finding a model by name, and pictures that a model was not made for."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 import imaetool
 from imaetool.cli.app import app
 from imaetool.errors import UserError
+from imaetool.training.checkpoint import read_header
 from imaetool.zoo import find, manifest
 from imaetool.zoo.manifest import Figure, Model, read_manifest, write_manifest
 
@@ -58,6 +60,8 @@ def test_the_manifest_that_is_shipped_is_sound():
         assert row.figures and all(f.tolerance > 0 and f.n > 0 for f in row.figures), name
         assert row.data["checksum"] and row.data["licence"] and row.training["command"], name
         assert imaetool.load(path).config.data.root == "", name
+        header = json.dumps(read_header(path))
+        assert not re.search(r'"(/|[A-Z]:)', header), f"{name} holds a path of the machine it was made on"
 
 
 def test_a_manifest_comes_back_as_it_was_written(tmp_path):
@@ -95,6 +99,7 @@ def test_a_manifest_that_is_wrong_is_refused(tmp_path, change, message):
 def test_packaging_keeps_half_the_bytes_and_every_figure(packaged, run_folder):
     folder, row = packaged
     path = folder / "tiny.safetensors"
+    assert imaetool.load(path).record["dataset"]["source"] == row.data["source"] != ""
     assert row.status == "ready" and row.size == path.stat().st_size < 0.6 * (run_folder / "model.safetensors").stat().st_size
     assert {f.metric for f in row.figures} == set(METRICS) and row.data["name"] == "digits"
     own = imaetool.load(run_folder / "model.safetensors").record["figures"]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from imaetool.data import ImageData, open_data
+from imaetool.data.catalogue import DATASETS
 from imaetool.errors import UserError
 from imaetool.evaluation.evaluate import Evaluation, Settings, Subject, measure
 from imaetool.evaluation.summary import summarise
@@ -58,6 +59,9 @@ def package(
     record = summarise(model, data, seed=config.training.seed).record | {
         key: model.record[key] for key in ("versions", "seed", "trained", "training_seconds", "dataset") if key in model.record
     }
+    known = DATASETS.get(config.data.name)
+    source = known.source if known else "own images"
+    record["dataset"] = {**record.get("dataset", {}), "source": source}
     shipped = replace(config, data=replace(config.data, root=""))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{row.name}.safetensors"
@@ -75,7 +79,7 @@ def package(
     return replace(
         row, status="ready", recipe=config.name, file=path.name, size=len(content), sha256=hashlib.sha256(content).hexdigest(),
         dtype=str(dtype).removeprefix("torch."), repo="", revision="", figures=figures,
-        data={"name": data.name, "source": data.source, "licence": data.licence, "checksum": data.checksum},
+        data={"name": data.name, "source": source, "licence": data.licence, "checksum": data.checksum},
         training={
             "command": row.training.get("command") or f"imaetool train --recipe {config.name} --seed {config.training.seed}",
             "seed": config.training.seed, "machine": _machine(config.training), "seconds": seconds,
