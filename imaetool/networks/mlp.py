@@ -22,7 +22,8 @@ def category_head(inputs: int, categories: int) -> nn.Linear:
     """A linear head that starts near zero, so that p(y|x) starts uniform and no category is born dead."""
     head = nn.Linear(inputs, categories)
     if categories:
-        nn.init.normal_(head.weight, std=1e-3)
+        if not head.weight.is_meta:  # where only shapes are wanted; there this one function costs a second of imports
+            nn.init.normal_(head.weight, std=1e-3)
         nn.init.zeros_(head.bias)
     return head
 
