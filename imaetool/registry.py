@@ -24,6 +24,7 @@ OBJECTIVES = {
 NETWORKS = {
     "mlp-imae": "imaetool.networks.mlp:mlp_imae",
     "mlp-imae-64": "imaetool.networks.mlp:mlp_imae_64",
+    "mlp-narrow-64": "imaetool.networks.mlp:mlp_narrow_64",
     "conv-joint": "imaetool.networks.conv:conv_joint",
     "mlp-infomax": "imaetool.networks.mlp_infomax:mlp_infomax",
     "mlp-infomax-2": "imaetool.networks.mlp_infomax:mlp_infomax_2",

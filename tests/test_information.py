@@ -202,3 +202,23 @@ def test_log_mixtures_in_fp32_stay_close_to_float64_for_sharp_posteriors():
     rough = log_mixtures(z.float(), mu.float(), log_var.float(), weight)
     for a, b in zip(exact, rough):
         torch.testing.assert_close(a, b.double(), rtol=0, atol=0.02)
+
+
+def test_bernoulli_nll_is_torchs_own_in_value_and_gradient_at_any_logit():
+    logits = torch.tensor([[-200.0, -20.0, -1.0], [0.0, 3.0, 150.0]], dtype=torch.float64).reshape(2, 1, 1, 3)
+    x = torch.tensor([[0.0, 1.0, 0.25], [0.5, 1.0, 0.0]], dtype=torch.float64).reshape(2, 1, 1, 3)
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    weights = torch.tensor([2.0, -1.0], dtype=torch.float64)
+    got = d.bernoulli_nll(ours, x)
+    want = torch.nn.functional.binary_cross_entropy_with_logits(theirs, x, reduction="none").flatten(1).sum(1)
+    torch.testing.assert_close(got, want)
+    (got * weights).sum().backward()
+    (want * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_bernoulli_nll_gradients_against_finite_differences():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 1, 2, 3, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(2, 1, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(d.bernoulli_nll, (logits, x))

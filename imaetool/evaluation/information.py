@@ -157,7 +157,7 @@ def _read_back(images: Tensor, codes: Tensor, categorical: bool, seed: int) -> T
             unit = (codes[rows] - centre) / scale
             return (gaussian_log_density(unit, mu, log_var.clamp(-12, 4)) - scale.log()).sum(1)
 
-        optimiser = torch.optim.Adam(q.parameters(), lr=1e-3)
+        optimiser = torch.optim.Adam(q.parameters(), lr=1e-3, fused=True)
         best, at, answer, steps = -math.inf, 0, None, _steps(len(held))
         for step in range(steps + 1):
             if step % 50 == 0:

@@ -114,7 +114,7 @@ def _scores(critic: nn.ModuleList, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor
 def _train(critic: nn.ModuleList, data: list, bound, steps: int, batch: int, learning_rate: float) -> int:
     """Train on the first pair of (x, z), keep the weights that are best on the second; the step they are from."""
     (x, z), (kept_x, kept_z) = data
-    optimiser = torch.optim.Adam(critic.parameters(), lr=learning_rate)
+    optimiser = torch.optim.Adam(critic.parameters(), lr=learning_rate, fused=True)
     best, weights, stopped = -math.inf, None, 0
     for step in range(steps + 1):
         if step % max(1, min(50, steps // 4)) == 0:

@@ -13,7 +13,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BranchedEncoder", "Heads", "category_head", "mlp_imae", "mlp_imae_64"]
+__all__ = ["BranchedEncoder", "Heads", "category_head", "mlp_imae", "mlp_imae_64", "mlp_narrow_64"]
 
 Shape = tuple[int, int, int]
 
@@ -96,3 +96,9 @@ def mlp_imae_64(shape: Shape, units: int, categories: int) -> tuple[nn.Module, n
     """
     encoder = _branched(shape, units, categories, [1200, 1200], 1200, norm=False)
     return encoder, _decoder([units + categories, 1200, 1200, 1200], shape)
+
+
+def mlp_narrow_64(shape: Shape, units: int, categories: int) -> tuple[nn.Module, nn.Module]:
+    """mlp-imae-64 with 512 where that has 1200: a third of the weights and of the time. Source: ours."""
+    encoder = _branched(shape, units, categories, [512, 512], 512, norm=False)
+    return encoder, _decoder([units + categories, 512, 512, 512], shape)

@@ -96,6 +96,8 @@ class Trainer:
         terms = self.terms(outputs, x)
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
+        if self.config.training.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.clip_norm)
         self.optimizer.step()
         return {name: value.detach() for name, value in terms.items()}
 
