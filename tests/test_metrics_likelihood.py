@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal, Normal
 from imaetool.metrics import _joint
 from imaetool.metrics._joint import joint_log_density
 from imaetool.metrics.likelihood import elbo, importance_bound, log_likelihood_from_weights
-from imaetool.metrics.mutual_information import mixture_information, variational_information
+from imaetool.metrics.mutual_information import gaussian_information, mixture_information, variational_information
 from imaetool.metrics.neural_information import donsker_varadhan, f_dual, neural_information_estimate
 from imaetool.metrics.probes import linear_probe, mlp_probe
 from imaetool.metrics.total_correlation import gaussian_total_correlation, mixture_total_correlation
@@ -150,6 +150,18 @@ def test_mixture_information_of_a_gaussian_channel_and_of_separate_codes():
     far = mixture_information(torch.arange(64.0)[:, None] * 100, torch.zeros(64, 1), draws=640)
     assert far.value == pytest.approx(math.log(64), abs=1e-9)
     assert "capped by log N = 4.159" in far.notes[0] and "within 0.5 nats" in far.notes[1]
+
+
+def test_gaussian_information_is_the_truth_on_a_gaussian_channel_and_above_it_elsewhere():
+    torch.manual_seed(0)
+    mu = torch.randn(200_000, 2, dtype=torch.float64) @ torch.tensor([[2.0, 0.6], [0.0, 1.5]], dtype=torch.float64)
+    noise = torch.tensor([0.3, 0.8], dtype=torch.float64)
+    cov = torch.tensor([[2.0, 0.6], [0.0, 1.5]], dtype=torch.float64)
+    truth = 0.5 * float(torch.logdet(cov.T @ cov + noise.diag()) - noise.log().sum())
+    assert gaussian_information(mu, noise.log().expand_as(mu)).value == pytest.approx(truth, abs=0.01)
+    two = torch.tensor([-10.0, 10.0], dtype=torch.float64)[:, None]  # two far points: I = log 2
+    assert gaussian_information(two, torch.zeros(2, 1)).value == pytest.approx(0.5 * math.log(101))
+    assert gaussian_information(torch.zeros(5, 3), torch.zeros(5, 3)).value == pytest.approx(0.0, abs=1e-12)
 
 
 def test_mixture_information_of_noise_is_zero_or_noted():

@@ -79,6 +79,8 @@ def mutual_information(subject: Subject) -> list[Measurement]:
         codes, draws = subject.codes, min(_JOINT_DRAWS, subject.settings.draws)
         mixture = joint.mixture_information(codes.mu, codes.log_var, draws=draws, seed=subject.seed)
         found.append(subject.measured(mixture, "mutual-information", "samples", _DRAWS))
+        bound = joint.gaussian_information(codes.mu, codes.log_var)
+        found.append(subject.measured(bound, "mutual-information", "means", "standard error of H(z|x)"))
     most = _DRAWN if subject.model.autoregressive else _IMAGES
     rows, notes = subject.subset(min(most, max(8, _VALUES // math.prod(subject.data.shape))))
     if len(rows) < 8 and found:

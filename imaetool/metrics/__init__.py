@@ -18,7 +18,7 @@ _HOMES = {
     "likelihood": ("elbo", "importance_bound", "log_likelihood_from_weights"),
     "mig": ("factor_information", "mig_binned", "mig_chen", "mig_exact", "mig_from_information"),
     "modularity": ("explicitness_score", "modularity_from_information", "modularity_score"),
-    "mutual_information": ("mixture_information", "variational_information"),
+    "mutual_information": ("gaussian_information", "mixture_information", "variational_information"),
     "neural_information": ("donsker_varadhan", "f_dual", "neural_information_estimate"),
     "probes": ("linear_probe", "mlp_probe"),
     "result": ("Result",),

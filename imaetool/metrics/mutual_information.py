@@ -1,14 +1,16 @@
-"""I(x; z) of a fixed model: the mixture estimate, capped by log N, and the variational lower bound."""
+"""I(x; z) of a fixed model: the mixture estimate, capped by log N, an upper bound without a cap, and the variational lower bound."""
 
 from __future__ import annotations
 
 import math
 
+import torch
+
 from imaetool.metrics._inputs import read_gaussians, rows, sample_codes
 from imaetool.metrics._joint import joint_log_density
 from imaetool.metrics.result import Result
 
-__all__ = ["mixture_information", "variational_information"]
+__all__ = ["gaussian_information", "mixture_information", "variational_information"]
 
 
 def mixture_information(mu, log_var, *, draws: int = 10_000, seed: int = 0) -> Result:
@@ -39,6 +41,29 @@ def mixture_information(mu, log_var, *, draws: int = 10_000, seed: int = 0) -> R
         settings={"draws": draws, "seed": seed},
         details={"log_n": cap},
         notes=tuple(notes),
+    )
+
+
+def gaussian_information(mu, log_var) -> Result:
+    """1/2 log det Cov(z) - E[1/2 sum_k log sigma_k^2], an upper bound on I(x; z) that log N does not cap.
+
+    mu, log_var: (N, K); Cov(z) = Cov(mu) + diag E[sigma^2]. H(z|x) is exact, and of all densities with
+    the covariance of q(z) the Gaussian has the most entropy; equal where q(z) is Gaussian. It holds for
+    the population as far as the covariance of N codes does. Source: maximum entropy (Cover and Thomas, theorem 8.6.5).
+    """
+    means, variance = read_gaussians(mu, log_var)
+    covariance = torch.cov(means.T, correction=0).reshape(means.shape[1], -1) + variance.mean(0).diag()
+    conditional = 0.5 * variance.log().sum(1)
+    value = 0.5 * float(torch.linalg.slogdet(covariance)[1]) - float(conditional.mean())
+    return Result(
+        metric="mutual-information",
+        variant="Gaussian upper bound, no cap",
+        value=value,
+        n=len(means),
+        unit="nats",
+        estimator=f"log-determinant of the covariance of z over {len(means)} codes",
+        error=float(conditional.std(unbiased=False)) / math.sqrt(len(means)),
+        notes=("an upper bound: tight where q(z) is Gaussian",),
     )
 
 
