@@ -222,3 +222,49 @@ def test_bernoulli_nll_gradients_against_finite_differences():
     logits = torch.randn(2, 1, 2, 3, dtype=torch.float64, requires_grad=True)
     x = torch.rand(2, 1, 2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(d.bernoulli_nll, (logits, x))
+
+
+def test_marginal_with_memory_is_the_mean_over_batch_and_memory():
+    from imaetool.information.marginals import log_marginal_with_memory
+
+    torch.manual_seed(0)
+    z, mu, past_mu = (torch.randn(n, 3, dtype=torch.float64) for n in (4, 4, 6))
+    log_var, past = torch.randn(4, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
+    got = log_marginal_with_memory(z, mu, log_var, (past_mu, past))
+    means, variances = torch.cat([mu, past_mu]), torch.cat([log_var, past])
+    for i in range(4):
+        total = sum(float(d.gaussian_log_density(z[i], means[j], variances[j]).sum().exp()) for j in range(10))
+        assert float(got[i]) == pytest.approx(math.log(total / 10))
+
+
+def test_marginal_with_memory_gradients_against_finite_differences():
+    from imaetool.information.marginals import log_marginal_with_memory
+
+    torch.manual_seed(0)
+    z, mu, log_var = (torch.randn(3, 2, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    memory = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda *codes: log_marginal_with_memory(*codes, memory), (z, mu, log_var))
+
+
+def test_marginal_with_an_empty_memory_is_the_batchs_own():
+    from imaetool.information.marginals import log_marginal_with_memory, log_marginals
+
+    torch.manual_seed(0)
+    z, mu, log_var = (torch.randn(5, 2, dtype=torch.float64) for _ in range(3))
+    empty = torch.zeros(0, 2, dtype=torch.float64), torch.zeros(0, 2, dtype=torch.float64)
+    torch.testing.assert_close(log_marginal_with_memory(z, mu, log_var, empty), log_marginals(z, mu, log_var)[0])
+
+
+def test_a_memory_sees_information_that_a_batch_cannot():
+    from imaetool.information.marginals import log_marginal_with_memory, log_marginals
+
+    torch.manual_seed(0)
+    mu = torch.rand(4096, 2, dtype=torch.float64) * 60  # 2 units of 3.4 nats each, independent
+    log_var = torch.full_like(mu, -2.0)
+    z = mu + math.exp(-1.0) * torch.randn_like(mu)
+    batch, past = slice(0, 64), slice(64, 4096)
+    truth = -2 * math.log(60)  # log p(z) inside the square, all but at its edges
+    alone = log_marginals(z[batch], mu[batch], log_var[batch])[0].mean()
+    helped = log_marginal_with_memory(z[batch], mu[batch], log_var[batch], (mu[past], log_var[past])).mean()
+    assert float(alone) > truth + 3
+    assert abs(float(helped) - truth) < 0.5

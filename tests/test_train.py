@@ -18,6 +18,7 @@ from imaetool import train
 from imaetool.config import apply, load_recipe
 from imaetool.errors import UserError
 from imaetool.training.folder import CHECKPOINT, FILES, MODEL
+from imaetool.training.memory import Memory
 from imaetool.training.run import Interrupted, Reporter, resume
 
 
@@ -211,3 +212,40 @@ def test_resuming_a_run_of_several_starts(tmp_path):
 def test_an_unknown_term_to_choose_by_is_one_line(tmp_path):
     with pytest.raises(UserError, match="this objective's terms are loss, reconstruction"):
         train(tried(**{"training.restart_by": "beauty"}), output=str(tmp_path / "run"))
+
+
+def test_the_memory_of_past_codes_is_resumed_bit_for_bit(tmp_path):
+    settings = {"training.memory": 300, "training.epochs": 2, "training.clip_norm": 50.0}
+    train(small(**settings), output=str(tmp_path / "whole"))
+    with pytest.raises(Interrupted):
+        train(small(**settings), output=str(tmp_path / "cut"), reporter=StopAt(5))
+    resume(tmp_path / "cut")
+    assert_same_bits(tmp_path / "whole" / MODEL, tmp_path / "cut" / MODEL)
+    train(small(**settings | {"training.memory": 0}), output=str(tmp_path / "without"))
+    a, b = (load_file(tmp_path / run / MODEL) for run in ("whole", "without"))
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_memory_keeps_the_newest_codes():
+    memory = Memory(5, 1)
+    assert len(memory.codes()[0]) == 0
+    for first in (0, 3, 6):
+        codes = torch.arange(first, first + 3.0)[:, None]
+        memory.add(codes, -codes)
+    mu, log_var = memory.codes()
+    assert sorted(mu.flatten().tolist()) == [4, 5, 6, 7, 8]
+    assert torch.equal(mu, -log_var)
+    memory.add(torch.arange(20.0)[:, None], torch.zeros(20, 1))
+    assert sorted(memory.codes()[0].flatten().tolist()) == [15, 16, 17, 18, 19]
+
+
+def test_clipping_bounds_the_gradient_of_a_step(tmp_path):
+    lengths = []
+
+    class Measure(Reporter):
+        def stepped(self, trainer, values):
+            parts = [p.grad.norm() for p in trainer.model.parameters() if p.grad is not None]
+            lengths.append(float(torch.stack(parts).norm()))
+
+    train(small(**{"training.epochs": 1, "training.clip_norm": 0.5}), output=str(tmp_path / "run"), reporter=Measure())
+    assert lengths and max(lengths) <= 0.5001

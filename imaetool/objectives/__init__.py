@@ -12,7 +12,7 @@ from imaetool.registry import resolve
 
 __all__ = ["accepted", "check", "critic", "defaults", "function"]
 
-PROVIDED = ("smoothness", "dataset_size", "critic")  # arguments the loop gives, never settings
+PROVIDED = ("smoothness", "dataset_size", "critic", "memory")  # arguments the loop gives, never settings
 
 
 def function(name: str) -> Callable:

@@ -7,7 +7,12 @@ from typing import Literal
 from torch import Tensor
 
 from imaetool.information.densities import gaussian_log_density
-from imaetool.information.marginals import dimension_wise_kl, log_marginals, total_correlation
+from imaetool.information.marginals import (
+    dimension_wise_kl,
+    log_marginal_with_memory,
+    log_marginals,
+    total_correlation,
+)
 from imaetool.model import Outputs
 from imaetool.objectives.elbo import elbo_terms
 
@@ -19,6 +24,7 @@ def loss(
     x: Tensor,
     *,
     dataset_size: int | None = None,
+    memory: tuple[Tensor, Tensor] | None = None,
     alpha: float = 1.0,
     beta: float = 6.0,
     gamma: float = 1.0,
@@ -30,13 +36,15 @@ def loss(
     the three parts add up to log q(z|x) - log r(z), the VAE's divergence at the sampled code.
 
     Arguments: outputs and x (B, C, H, W) of one batch; ``dataset_size`` for the estimators that need
-    it. Settings: ``alpha``, ``beta``, ``gamma``; ``estimator`` of the marginals: plain, weighted (Chen's;
+    it; ``memory``, the mu and log_var (M, K) of past batches, for log p(z). Settings: ``alpha``, ``beta``, ``gamma``; ``estimator`` of the marginals: plain, weighted (Chen's;
     it adds constants to plain, so the gradients are the same, but its terms are not in their own
     scale) or stratified. Returns the loss and its terms, (B,) each. Source: Chen et al. 2018 eq. 4.
     """
     codes, z = outputs.codes, outputs.z
     reconstruction, _, kl_y = elbo_terms(outputs, x)
     log_pz, log_pz_k = log_marginals(z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size)
+    if memory is not None:
+        log_pz = log_marginal_with_memory(z, codes.mu, codes.log_var, memory)
     information = gaussian_log_density(z, codes.mu, codes.log_var).sum(1) - log_pz  # (B,)
     correlation = total_correlation(log_pz, log_pz_k)  # (B,)
     marginal_kl = dimension_wise_kl(z, log_pz_k)  # (B,)

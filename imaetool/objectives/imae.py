@@ -11,6 +11,7 @@ from imaetool.information.densities import bernoulli_nll
 from imaetool.information.marginals import (
     category_information,
     dimension_wise_kl,
+    log_marginal_with_memory,
     log_marginals,
     total_correlation,
 )
@@ -25,6 +26,7 @@ def loss(
     *,
     smoothness: Tensor | float = 0.0,
     dataset_size: int | None = None,
+    memory: tuple[Tensor, Tensor] | None = None,
     beta: float = 1.0,
     gamma: float = 2.0,
     entropy: float = 1.0,
@@ -37,7 +39,8 @@ def loss(
     with r = N(0, prior_var); the whole is eq. 8 of the same paper (eq. 10 and 11 of the ICLR text).
 
     Arguments: outputs and x (B, C, H, W) of one batch; ``smoothness`` (B,) the weighted penalty;
-    ``dataset_size`` for the estimators that need it. Settings: ``beta``; ``gamma``; ``entropy``
+    ``dataset_size`` for the estimators that need it; ``memory``, the mu and log_var (M, K) of past
+    batches, which lift the cap of log B on the estimate of log p(z). Settings: ``beta``; ``gamma``; ``entropy``
     multiplies H(y) within I(x;y), 1 in the paper; ``estimator`` of the marginals, plain, weighted or
     stratified. Returns the loss and its terms, (B,) or scalar; several categorical variables add up.
     """
@@ -47,6 +50,8 @@ def loss(
     log_pz, log_pz_k = log_marginals(
         outputs.z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size
     )
+    if memory is not None:
+        log_pz = log_marginal_with_memory(outputs.z, codes.mu, codes.log_var, memory)
     correlation = total_correlation(log_pz, log_pz_k)  # (B,)
     marginal_kl = dimension_wise_kl(outputs.z, log_pz_k, prior_var=prior_var)  # (B,)
 

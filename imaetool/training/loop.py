@@ -16,6 +16,7 @@ from imaetool.errors import UserError
 from imaetool.information.vat import affine_penalty, vat_penalty
 from imaetool.model import Autoencoder, Outputs
 from imaetool.training.batches import Batches, seed_of
+from imaetool.training.memory import Memory
 from imaetool.training.schedules import at_step, check_schedules
 
 __all__ = ["Progress", "Trainer", "smoothness_penalty"]
@@ -71,6 +72,9 @@ class Trainer:
         declared = objectives.critic(config.objective["name"])
         if declared:
             self._add_critic(*declared)
+        if training.memory and "memory" in self.accepts:
+            memory = Memory(training.memory, config.latents.continuous)
+            self.modules["memory"] = memory.to(next(model.parameters()).device)
         self.progress = Progress()
 
     def _add_critic(self, build: Callable[..., nn.Module], critic_loss: Callable[..., Tensor]) -> None:
@@ -99,6 +103,8 @@ class Trainer:
         if self.config.training.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.training.clip_norm)
         self.optimizer.step()
+        if "memory" in self.modules:
+            self.modules["memory"].add(outputs.codes.mu, outputs.codes.log_var)
         return {name: value.detach() for name, value in terms.items()}
 
     def _step_critic(self, outputs: Outputs, x: Tensor) -> None:
@@ -118,6 +124,8 @@ class Trainer:
         penalties = smoothness_penalty(outputs, x, weights)
         smoothness = sum((getattr(weights, name) * value for name, value in penalties.items()), 0.0)
         provided = {"smoothness": smoothness, "dataset_size": self.batches.count, "critic": self.modules.get("critic")}
+        if "memory" in self.modules:
+            provided["memory"] = self.modules["memory"].codes()
         wanted = {k: v for k, v in provided.items() if k in self.accepts}
         settings = objectives.accepted(self.loss, at_step(self.settings, self.progress.step))
         terms = self.loss(outputs, x, **wanted, **settings)
