@@ -72,6 +72,7 @@ class Training:
     lr_decay: float = 1.0  # factor on the learning rate after each epoch
     momentum: float = 0.9  # of the momentum optimiser
     memory: int = 0  # codes of past batches kept for the marginal p(z); 0: the batch's own alone
+    memory_after: int = 0  # iterations before the memory is used
     clip_norm: float = 0.0  # longest gradient of a step, over all weights; 0: any length
     restarts: int = 1  # starts from different weights, the best one kept
     restart_epochs: int = 3  # epochs that each start is tried for
@@ -109,7 +110,7 @@ _CHOICES = {
 }
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
-    "data.size", "latents.continuous", "training.seed", "training.start", "training.momentum", "training.clip_norm", "training.memory", "smoothness.vat",
+    "data.size", "latents.continuous", "training.seed", "training.start", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
     "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom",
 )
 

@@ -224,47 +224,45 @@ def test_bernoulli_nll_gradients_against_finite_differences():
     assert torch.autograd.gradcheck(d.bernoulli_nll, (logits, x))
 
 
-def test_marginal_with_memory_is_the_mean_over_batch_and_memory():
-    from imaetool.information.marginals import log_marginal_with_memory
-
+def test_marginals_with_memory_are_means_over_batch_and_memory():
     torch.manual_seed(0)
     z, mu, past_mu = (torch.randn(n, 3, dtype=torch.float64) for n in (4, 4, 6))
     log_var, past = torch.randn(4, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
-    got = log_marginal_with_memory(z, mu, log_var, (past_mu, past))
+    joint, each = m.log_marginals(z, mu, log_var, memory=(past_mu, past))
+    assert joint.shape == (3,) and each.shape == (3, 3), "twice the pairs of 4 images, over 10 codes"
     means, variances = torch.cat([mu, past_mu]), torch.cat([log_var, past])
-    for i in range(4):
-        total = sum(float(d.gaussian_log_density(z[i], means[j], variances[j]).sum().exp()) for j in range(10))
-        assert float(got[i]) == pytest.approx(math.log(total / 10))
+    for i in range(3):
+        pairs = [d.gaussian_log_density(z[i], means[j], variances[j]) for j in range(10)]
+        assert float(joint[i]) == pytest.approx(math.log(sum(float(p.sum().exp()) for p in pairs) / 10))
+        for k in range(3):
+            assert float(each[i, k]) == pytest.approx(math.log(sum(float(p[k].exp()) for p in pairs) / 10))
 
 
-def test_marginal_with_memory_gradients_against_finite_differences():
-    from imaetool.information.marginals import log_marginal_with_memory
-
+def test_marginals_with_memory_gradients_against_finite_differences():
     torch.manual_seed(0)
     z, mu, log_var = (torch.randn(3, 2, dtype=torch.float64, requires_grad=True) for _ in range(3))
     memory = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda *codes: log_marginal_with_memory(*codes, memory), (z, mu, log_var))
+    assert torch.autograd.gradcheck(lambda *codes: m.log_marginals(*codes, memory=memory), (z, mu, log_var))
 
 
-def test_marginal_with_an_empty_memory_is_the_batchs_own():
-    from imaetool.information.marginals import log_marginal_with_memory, log_marginals
-
+def test_marginals_with_an_empty_memory_are_the_batchs_own():
     torch.manual_seed(0)
     z, mu, log_var = (torch.randn(5, 2, dtype=torch.float64) for _ in range(3))
     empty = torch.zeros(0, 2, dtype=torch.float64), torch.zeros(0, 2, dtype=torch.float64)
-    torch.testing.assert_close(log_marginal_with_memory(z, mu, log_var, empty), log_marginals(z, mu, log_var)[0])
+    for a, b in zip(m.log_marginals(z, mu, log_var, memory=empty), m.log_marginals(z, mu, log_var), strict=True):
+        torch.testing.assert_close(a, b)
+    with pytest.raises(ValueError, match="plain"):
+        m.log_marginals(z, mu, log_var, memory=empty, estimator="weighted", dataset_size=10)
 
 
 def test_a_memory_sees_information_that_a_batch_cannot():
-    from imaetool.information.marginals import log_marginal_with_memory, log_marginals
-
     torch.manual_seed(0)
     mu = torch.rand(4096, 2, dtype=torch.float64) * 60  # 2 units of 3.4 nats each, independent
     log_var = torch.full_like(mu, -2.0)
     z = mu + math.exp(-1.0) * torch.randn_like(mu)
-    batch, past = slice(0, 64), slice(64, 4096)
-    truth = -2 * math.log(60)  # log p(z) inside the square, all but at its edges
-    alone = log_marginals(z[batch], mu[batch], log_var[batch])[0].mean()
-    helped = log_marginal_with_memory(z[batch], mu[batch], log_var[batch], (mu[past], log_var[past])).mean()
-    assert float(alone) > truth + 3
-    assert abs(float(helped) - truth) < 0.5
+    batch, past = slice(0, 256), slice(256, 4096)
+    alone = m.total_correlation(*m.log_marginals(z[batch], mu[batch], log_var[batch])).mean()
+    memory = mu[past], log_var[past]
+    helped = m.total_correlation(*m.log_marginals(z[batch], mu[batch], log_var[batch], memory=memory)).mean()
+    assert float(alone) > 1.5, "the batch takes independent units for correlated ones"
+    assert abs(float(helped)) < 0.4

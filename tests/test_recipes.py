@@ -8,6 +8,7 @@ import torch
 
 from imaetool import config as settings, objectives
 from imaetool.config import load_recipe, recipe_names
+from imaetool.errors import UserError
 from imaetool.model import Autoencoder
 from imaetool.registry import DATASETS, OBJECTIVES, resolve
 from imaetool.training.schedules import at_step, check_schedules
@@ -119,3 +120,20 @@ def test_jointvae_capacity_schedule_ends_at_its_cap_in_the_loss():
     late = at_step({k: v for k, v in config.objective.items() if k != "name"}, 10**6)
     assert late["capacity_y"] == 10.0 > math.log(10)  # the loss caps it: tests/test_objectives.py
     assert resolve("objective", "jointvae") is objectives.function("jointvae")
+
+
+def test_schedules_are_lines_through_their_points():
+    line, points = {"start": 0.0, "end": 5.0, "iterations": 10}, {"at": [2, 4, 5], "values": [6.0, 8.0, 20.0]}
+    assert [at_step({"g": line}, s)["g"] for s in (0, 4, 10, 99)] == [0.0, 2.0, 5.0, 5.0]
+    assert [at_step({"g": points}, s)["g"] for s in (0, 2, 3, 4, 5, 99)] == [6.0, 6.0, 7.0, 8.0, 20.0, 20.0]
+    assert at_step({"g": {"at": [3], "values": [2.0]}}, 0) == {"g": 2.0}
+
+
+@pytest.mark.parametrize("table", [
+    {"start": 0.0, "end": 5.0}, {"start": 0.0, "end": "x", "iterations": 5}, {"start": 0.0, "end": 1.0, "iterations": 0},
+    {"at": [0, 5], "values": [1.0]}, {"at": [], "values": []}, {"at": [5, 5], "values": [1.0, 2.0]},
+    {"at": [-1, 5], "values": [1.0, 2.0]}, {"at": 3, "values": 4.0}, {"at": [0, 1], "values": ["a", "b"]},
+])
+def test_a_table_that_is_no_schedule_is_one_line(table):
+    with pytest.raises(UserError, match="gamma = .* a schedule is"):
+        check_schedules({"gamma": table})

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["log_mixture", "log_mixtures"]
+__all__ = ["log_mixtures"]
 
 
 def _factors(z: Tensor, mu: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,33 +81,3 @@ def log_mixtures(z: Tensor, mu: Tensor, log_var: Tensor, log_weights: Tensor) ->
         left, right = _factors(z, mu, log_var)
         joint, each = _LogMixtures.apply(left, right, log_weights)
     return joint, each.t()
-
-
-class _LogMixture(torch.autograd.Function):
-    """(B, F) and (F, M) -> logsumexp over M of their product, (B,)."""
-
-    @staticmethod
-    def forward(ctx, left: Tensor, right: Tensor) -> Tensor:
-        pairs = left @ right
-        joint = _logsumexp_(pairs.clone())
-        shares = _exp_(pairs.sub_(joint[:, None]))
-        ctx.save_for_backward(left, right, shares)
-        return joint
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient: Tensor):
-        left, right, shares = ctx.saved_tensors
-        shares = shares * gradient[:, None]
-        return shares @ right.t(), left.t() @ shares
-
-
-def log_mixture(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
-    """log (1/M) sum_j prod_k N(z_ik; mu_jk, var_jk): z (B, K), mu and log_var (M, K) -> (B,), in nats.
-
-    The first of what ``log_mixtures`` gives, alone: M may be many times B at little cost.
-    """
-    with torch.autocast(z.device.type, enabled=False):
-        left, right = _factors(z, mu, log_var)  # (K, B, 3), (K, 3, M)
-        left = left.transpose(0, 1).flatten(1)
-        return _LogMixture.apply(left, right.flatten(0, 1)) - math.log(len(mu))

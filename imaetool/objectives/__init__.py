@@ -59,7 +59,7 @@ def defaults(name: str) -> dict[str, Any]:
 def check(objective: Mapping[str, Any]) -> dict[str, Any]:
     """``objective`` (name and settings) completed with defaults; UserError on an unknown or ill-typed one.
 
-    A number may be given as a schedule, a table {start, end, iterations}.
+    A number may be given as a schedule, a table {start, end, iterations} or {at, values}.
     """
     name = objective["name"]
     known = defaults(name)

@@ -9,7 +9,6 @@ from torch import Tensor
 from imaetool.information.densities import gaussian_log_density
 from imaetool.information.marginals import (
     dimension_wise_kl,
-    log_marginal_with_memory,
     log_marginals,
     total_correlation,
 )
@@ -36,18 +35,20 @@ def loss(
     the three parts add up to log q(z|x) - log r(z), the VAE's divergence at the sampled code.
 
     Arguments: outputs and x (B, C, H, W) of one batch; ``dataset_size`` for the estimators that need
-    it; ``memory``, the mu and log_var (M, K) of past batches, for log p(z). Settings: ``alpha``, ``beta``, ``gamma``; ``estimator`` of the marginals: plain, weighted (Chen's;
+    it; ``memory``, the mu and log_var (M, K) of past batches for the marginals. Settings: ``alpha``, ``beta``, ``gamma``; ``estimator`` of the marginals: plain, weighted (Chen's;
     it adds constants to plain, so the gradients are the same, but its terms are not in their own
     scale) or stratified. Returns the loss and its terms, (B,) each. Source: Chen et al. 2018 eq. 4.
     """
     codes, z = outputs.codes, outputs.z
     reconstruction, _, kl_y = elbo_terms(outputs, x)
-    log_pz, log_pz_k = log_marginals(z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size)
-    if memory is not None:
-        log_pz = log_marginal_with_memory(z, codes.mu, codes.log_var, memory)
-    information = gaussian_log_density(z, codes.mu, codes.log_var).sum(1) - log_pz  # (B,)
-    correlation = total_correlation(log_pz, log_pz_k)  # (B,)
-    marginal_kl = dimension_wise_kl(z, log_pz_k)  # (B,)
+    log_pz, log_pz_k = log_marginals(
+        z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size, memory=memory
+    )
+    taken = slice(len(log_pz))  # all, unless there is a memory
+    log_qz_x = gaussian_log_density(z, codes.mu, codes.log_var).sum(1)
+    information = (log_qz_x[taken] - log_pz).mean()  # ()
+    correlation = total_correlation(log_pz, log_pz_k).mean()  # ()
+    marginal_kl = dimension_wise_kl(z[taken], log_pz_k).mean()  # ()
     return {
         "loss": reconstruction + alpha * information + beta * correlation + gamma * marginal_kl + kl_y,
         "reconstruction": reconstruction,

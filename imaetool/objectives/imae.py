@@ -11,7 +11,6 @@ from imaetool.information.densities import bernoulli_nll
 from imaetool.information.marginals import (
     category_information,
     dimension_wise_kl,
-    log_marginal_with_memory,
     log_marginals,
     total_correlation,
 )
@@ -40,7 +39,7 @@ def loss(
 
     Arguments: outputs and x (B, C, H, W) of one batch; ``smoothness`` (B,) the weighted penalty;
     ``dataset_size`` for the estimators that need it; ``memory``, the mu and log_var (M, K) of past
-    batches, which lift the cap of log B on the estimate of log p(z). Settings: ``beta``; ``gamma``; ``entropy``
+    batches for the marginals. Settings: ``beta``; ``gamma``; ``entropy``
     multiplies H(y) within I(x;y), 1 in the paper; ``estimator`` of the marginals, plain, weighted or
     stratified. Returns the loss and its terms, (B,) or scalar; several categorical variables add up.
     """
@@ -48,12 +47,10 @@ def loss(
     reconstruction = bernoulli_nll(outputs.logits, x)  # (B,)
 
     log_pz, log_pz_k = log_marginals(
-        outputs.z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size
+        outputs.z, codes.mu, codes.log_var, estimator=estimator, dataset_size=dataset_size, memory=memory
     )
-    if memory is not None:
-        log_pz = log_marginal_with_memory(outputs.z, codes.mu, codes.log_var, memory)
-    correlation = total_correlation(log_pz, log_pz_k)  # (B,)
-    marginal_kl = dimension_wise_kl(outputs.z, log_pz_k, prior_var=prior_var)  # (B,)
+    correlation = total_correlation(log_pz, log_pz_k).mean()  # ()
+    marginal_kl = dimension_wise_kl(outputs.z[: len(log_pz_k)], log_pz_k, prior_var=prior_var).mean()  # ()
 
     zero = torch.zeros_like(reconstruction)
     marginal_entropy = sum((category_information(v)[0] for v in codes.category_logits), zero.sum())  # ()

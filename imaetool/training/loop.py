@@ -124,7 +124,7 @@ class Trainer:
         penalties = smoothness_penalty(outputs, x, weights)
         smoothness = sum((getattr(weights, name) * value for name, value in penalties.items()), 0.0)
         provided = {"smoothness": smoothness, "dataset_size": self.batches.count, "critic": self.modules.get("critic")}
-        if "memory" in self.modules:
+        if "memory" in self.modules and self.progress.step >= self.config.training.memory_after:
             provided["memory"] = self.modules["memory"].codes()
         wanted = {k: v for k, v in provided.items() if k in self.accepts}
         settings = objectives.accepted(self.loss, at_step(self.settings, self.progress.step))
