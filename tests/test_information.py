@@ -226,10 +226,10 @@ def test_bernoulli_nll_gradients_against_finite_differences():
 
 def test_marginals_with_memory_are_means_over_batch_and_memory():
     torch.manual_seed(0)
-    z, mu, past_mu = (torch.randn(n, 3, dtype=torch.float64) for n in (4, 4, 6))
-    log_var, past = torch.randn(4, 3, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
+    z, mu, past_mu = (torch.randn(n, 3, dtype=torch.float64) for n in (6, 6, 4))
+    log_var, past = torch.randn(6, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
     joint, each = m.log_marginals(z, mu, log_var, memory=(past_mu, past))
-    assert joint.shape == (3,) and each.shape == (3, 3), "twice the pairs of 4 images, over 10 codes"
+    assert joint.shape == (3,) and each.shape == (3, 3), "the pairs of 6 images, over 10 codes"
     means, variances = torch.cat([mu, past_mu]), torch.cat([log_var, past])
     for i in range(3):
         pairs = [d.gaussian_log_density(z[i], means[j], variances[j]) for j in range(10)]

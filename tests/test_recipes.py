@@ -18,16 +18,17 @@ SIZES = {"digits": (1, 8), "mnist": (1, 28), "fashion-mnist": (1, 28), "dsprites
 
 # spec section 4, a line each: recipe, units, categories, learning rate, batch, epochs (None: not given)
 LINES = [
-    ("imae-dsprites", 10, (3,), 1e-3, None, None),
+    ("imae-dsprites-paper", 10, (3,), 1e-3, None, None),
     ("jointvae-mnist-paper", 10, (10,), 5e-4, 64, 100),
     ("jointvae-fashion-mnist", 10, (10,), 5e-4, 64, 100),
     ("jointvae-chairs", 32, (10,), 1e-4, 64, 100),
     ("jointvae-celeba", 32, (10,), 5e-4, 64, 100),
     ("infomax-vae-mnist-fc", 2, (), 1e-3, None, None),
-    ("infomax-vae-mnist", 20, (), 1e-3, None, None),
+    ("infomax-vae-mnist-paper", 20, (), 1e-3, None, None),
     ("infomax-vae-fashion-mnist", 20, (), 1e-3, None, None),
     ("infomax-vae-fashion-mnist-depth-2", 20, (), 1e-3, None, None),
-    ("infomax-vae-fashion-mnist-depth-10", 20, (), 1e-3, None, None),
+    ("infomax-vae-mnist-depth-10-paper", 20, (), 1e-3, None, None),
+    ("infomax-vae-fashion-mnist-depth-10-paper", 20, (), 1e-3, None, None),
     ("infomax-vae-cifar10", 100, (), 1e-3, None, None),
     ("infomax-vae-cifar100", 100, (), 1e-3, None, None),
     ("infomax-vae-celeba", 100, (), 1e-3, None, None),
@@ -43,7 +44,7 @@ WEIGHTS = {
     "jointvae-chairs": {"gamma_z": 300, "gamma_y": 300, "capacity_z": (30, 100_000), "capacity_y": (5, 100_000)},
     "jointvae-celeba": {"gamma_z": 100, "gamma_y": 100, "capacity_z": (50, 100_000), "capacity_y": (10, 100_000)},
     "infomax-vae-mnist-fc": {"alpha": 10, "beta": 1, "critic_lr": 1e-4},
-    "infomax-vae-mnist": {"alpha": 20, "beta": 1, "critic_lr": 1e-4},
+    "infomax-vae-mnist-paper": {"alpha": 20, "beta": 1, "critic_lr": 1e-4},
     "infomax-vae-fashion-mnist": {"alpha": 10, "beta": 1, "critic_lr": 1e-4},
     "infomax-vae-cifar10": {"alpha": 10, "beta": 0.1, "critic_lr": 1e-4},
     "infomax-vae-cifar100": {"alpha": 10, "beta": 0.1, "critic_lr": 1e-4},
@@ -83,11 +84,19 @@ def test_recipe_has_the_papers_settings(name, units, categories, lr, batch, epoc
         assert found == (dict(start=0.0, end=value[0], iterations=value[1]) if isinstance(value, tuple) else value), key
 
 
-@pytest.mark.parametrize("base", ["jointvae-mnist", "vmi-vae-mnist", "vmi-vae-fashion-mnist", "imae-dsprites"])
+@pytest.mark.parametrize("base", ["jointvae-mnist", "vmi-vae-mnist", "vmi-vae-fashion-mnist", "imae-dsprites", "infomax-vae-mnist",
+                                  "infomax-vae-mnist-depth-10", "infomax-vae-fashion-mnist-depth-10"])
 def test_a_better_recipe_keeps_the_papers_beside_it(base):
     ours, paper = load_recipe(base), load_recipe(f"{base}-paper")
     assert ours.source.startswith("ours") and not paper.source.startswith("ours")
     assert ours.objective["name"] == paper.objective["name"]
+
+
+@pytest.mark.parametrize("objective", ["imae", "jointvae", "infomax-vae", "vmi-vae"])
+@pytest.mark.parametrize("data", ["mnist", "fashion-mnist", "dsprites", "celeba", "cifar10"])
+def test_every_method_has_a_recipe_for_every_dataset(objective, data):
+    config = load_recipe(f"{objective}-{data}")
+    assert config.objective["name"] == objective and config.data.name == data
 
 
 @pytest.mark.parametrize("objective", ["vae", "beta-vae", "beta-tcvae", "infovae"])

@@ -51,8 +51,8 @@ def log_marginals(
 
     ``memory``, the mu and log_var (M, K) of images seen shortly before, without gradient, join the sum of
     ``plain``. It then saturates at log (B + M) instead of log B: in a batch of 2,048 (7.6 nats) codes of 10
-    nats cannot be seen to be correlated. The samples taken are then the first Q of the batch, about
-    as many as make twice the pairs of a batch alone. The gradient that past codes lack is none: that of
+    nats cannot be seen to be correlated. The samples taken are then the first Q of the batch, as
+    many as make the pairs of a batch alone. The gradient that past codes lack is none: that of
     E[log p(z)] through the parameters of p is 0 in expectation, only that through z counts.
 
     Returns: log p(z) (B,) and log p(z_k) (B, K), or Q of each. All but ``stratified`` saturate.
@@ -62,7 +62,7 @@ def log_marginals(
     if estimator != "plain":
         raise ValueError(f"a memory of past codes goes with the plain estimator, not {estimator}")
     mu, log_var = torch.cat([mu, memory[0]]), torch.cat([log_var, memory[1]])
-    queries = max(1, min(len(z), 2 * len(z) ** 2 // len(mu)))
+    queries = max(1, len(z) ** 2 // len(mu))
     return log_mixtures(z[:queries], mu, log_var, z.new_tensor(-math.log(len(mu))))
 
 
