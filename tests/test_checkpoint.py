@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import imaetool
+from imaetool import latents
 from imaetool.errors import UserError
+from imaetool.evaluation.pictures import draw_traversals
 from imaetool.training.folder import CHECKPOINT, MODEL
 
 
@@ -190,3 +192,26 @@ def test_a_header_larger_than_any_of_ours_is_refused_unread(tmp_path):
     path.write_bytes(struct.pack("<Q", 1 << 40) + b"{}")
     with pytest.raises(UserError, match="announces a header of 1,099,511,627,776 bytes"):
         imaetool.load(path)
+
+
+JUNK = [None, 7, "text", [], {}, [1, 2], [[1.0] * 10] * 9, [["x"] * 10] * 10, [[float("nan")] * 10] * 10, [None] * 10, ["1"] * 10,
+        [1e300] * 10, {"name": ["a"]}, {"name": "\x1b[31mred"}, True]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("key", ["record", "unit_information", "exemplars", "reconstruction_limit", "dataset"])
+def test_a_hostile_record_is_left_out_and_the_model_works(model_file, key, junk):
+    rewrite(model_file, lambda e: e.update(record=junk) if key == "record" else e["record"].update({key: junk}))
+    model = imaetool.load(model_file)
+    units, information = latents.ranked_units(model.record, model.latents.continuous)
+    assert sorted(units) == list(range(10)) and (information is None or len(information) == 10)
+    z, y = latents.category_rows(model, model.record.get("exemplars"))
+    assert z.shape == (10, 10) and latents.sweep(model, z, y, 0, torch.linspace(-2, 2, 3)).isfinite().all()
+    assert "\x1b" not in str(model.record.get("dataset", {}).get("name", ""))
+    draw_traversals(model, model.record)
+
+
+def test_a_good_record_is_kept_whole(run_folder):
+    entry = json.loads(header_of(run_folder / MODEL)[0]["__metadata__"]["imaetool"])
+    assert imaetool.load(run_folder / MODEL).record == entry["record"]
+    assert {"unit_information", "exemplars", "reconstruction_limit", "dataset"} <= entry["record"].keys()

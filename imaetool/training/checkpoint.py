@@ -22,6 +22,7 @@ from imaetool.config import Config, from_dict, to_dict
 from imaetool.errors import UserError
 from imaetool.files import replace_file
 from imaetool.model import Autoencoder
+from imaetool.training.record import checked_record
 
 __all__ = ["FORMAT", "Model", "load", "read_header", "read_state", "save_model", "save_state"]
 
@@ -141,5 +142,5 @@ def load(path: str | os.PathLike, device: str | torch.device = "cpu") -> Model:
     if any(buffer.is_meta for buffer in model.buffers()):  # constants of the network, which no file holds
         model = Model(config.network, shape, config.latents)
         model.load_state_dict(weights)
-    model.config, model.record, model.path = config, header.get("record") or {}, path
+    model.config, model.record, model.path = config, checked_record(header.get("record"), config.latents), path
     return model.to(device).eval().requires_grad_(False)
