@@ -70,6 +70,7 @@ class Training:
     optimizer: str = "adam"  # adam or momentum
     lr: float = 1e-3
     lr_decay: float = 1.0  # factor on the learning rate after each epoch
+    lr_decay_from: int = 0  # epochs before the first of these factors
     momentum: float = 0.9  # of the momentum optimiser
     memory: int = 0  # codes of past batches kept for the marginal p(z); 0: the batch's own alone
     memory_after: int = 0  # iterations before the memory is used
@@ -110,7 +111,7 @@ _CHOICES = {
 }
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
-    "data.size", "latents.continuous", "training.seed", "training.start", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
+    "data.size", "latents.continuous", "training.seed", "training.start", "training.lr_decay_from", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
     "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom",
 )
 

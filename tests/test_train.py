@@ -249,3 +249,16 @@ def test_clipping_bounds_the_gradient_of_a_step(tmp_path):
 
     train(small(**{"training.epochs": 1, "training.clip_norm": 0.5}), output=str(tmp_path / "run"), reporter=Measure())
     assert lengths and max(lengths) <= 0.5001
+
+
+def test_the_rate_decays_after_each_epoch_from_the_one_asked_for(tmp_path):
+    rates = {}
+
+    class Rates(Reporter):
+        def stepped(self, trainer, values):
+            epoch = (trainer.progress.step - 1) // len(trainer.batches)
+            rates.setdefault(epoch, set()).add(trainer.optimizer.param_groups[0]["lr"])
+
+    settings = {"training.lr": 1e-3, "training.lr_decay": 0.5, "training.lr_decay_from": 1}
+    train(small(**settings), output=str(tmp_path / "run"), reporter=Rates())
+    assert [rates[e] for e in range(4)] == [{1e-3}, {1e-3}, {5e-4}, {2.5e-4}]

@@ -92,8 +92,7 @@ class Trainer:
         """One update on images (B, C, H, W); the terms of the loss before it, each reduced to a scalar."""
         torch.manual_seed(seed_of(self.config.training.seed, 2, self.progress.step))
         for group in self.optimizer.param_groups:
-            epoch = self.progress.step // len(self.batches)
-            group["lr"] = self.config.training.lr * self.config.training.lr_decay**epoch
+            group["lr"] = self._rate(self.progress.step // len(self.batches))
         outputs = self.model(x)
         if "critic" in self.modules:
             self._step_critic(outputs.detach(), x)
@@ -106,6 +105,10 @@ class Trainer:
         if "memory" in self.modules:
             self.modules["memory"].add(outputs.codes.mu, outputs.codes.log_var)
         return {name: value.detach() for name, value in terms.items()}
+
+    def _rate(self, epoch: int) -> float:
+        training = self.config.training
+        return training.lr * training.lr_decay ** max(0, epoch - training.lr_decay_from)
 
     def _step_critic(self, outputs: Outputs, x: Tensor) -> None:
         """One update of the critic on detached outputs; it is frozen again afterwards."""
