@@ -150,13 +150,14 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="models of the zoo (default: all)")
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("zoo-runs"))
+    parser.add_argument("--seeds", type=int, nargs="+", help="these seeds alone (default: those of the plan)")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop and save after this long")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--package-only", action="store_true", help="package what is trained; train nothing")
     parser.add_argument("--train-only", action="store_true", help="train; package nothing")
     options = parser.parse_args()
-    plans = {plan.name: plan for plan in PLANS}
+    plans = {plan.name: replace(plan, seeds=tuple(options.seeds or plan.seeds)) for plan in PLANS}
     if unknown := [name for name in options.names if name not in plans]:
         parser.error(f"unknown: {', '.join(unknown)} (known: {', '.join(plans)})")
     chosen = [plans[name] for name in options.names or plans]
