@@ -5,8 +5,8 @@
 
 Each call goes on where the last one stopped (a run that is cut off resumes with the same bits). A model
 is packaged once all its seeds are trained: the seed is chosen by a term of the objective, never by a
-label or a factor, the weights are stored in half precision, measured as they are stored, and written to
-the package or to weights/, and their row to weights_manifest.json.
+label or a factor; its weights are stored in half precision (in full where that would change a figure)
+and written to the package or to weights/, and its row to weights_manifest.json.
 """
 
 from __future__ import annotations

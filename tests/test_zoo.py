@@ -29,6 +29,15 @@ def packaged(run_folder, tmp_path_factory):
     return folder, package(run_folder, Model("tiny", "recipe only", "imae-digits", "A tiny one."), folder=folder, metrics=METRICS)
 
 
+def test_weights_stay_in_full_precision_where_half_would_change_a_figure(run_folder, packaged, tmp_path, monkeypatch):
+    from imaetool.zoo import package as module
+
+    monkeypatch.setattr(module, "tolerance", lambda *_: 0.0)
+    row = module.package(run_folder, Model("tiny", "recipe only", "imae-digits", "A tiny one."), folder=tmp_path, metrics=METRICS)
+    assert (packaged[1].dtype, row.dtype) == ("float16", "float32")
+    assert row.size == (tmp_path / row.file).stat().st_size > 1.5 * packaged[1].size
+
+
 @pytest.fixture
 def zoo(packaged, monkeypatch, tmp_path):
     """A zoo of that one model: its manifest and its folder in place of the real ones."""
