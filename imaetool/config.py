@@ -58,6 +58,7 @@ class Smoothness:
     zoom: float = 0.12  # fraction
     shift: float = 0.1  # fraction of the image's side
     flip: float = 0.0  # probability of a left-right mirror
+    elastic: float = 0.0  # bending: standard deviation of a 4 x 4 grid of control points, as a fraction of the image's side
     padding: str = "zeros"  # what enters at the border: zeros, border or reflection
 
 
@@ -112,7 +113,7 @@ _CHOICES = {
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
     "data.size", "latents.continuous", "training.seed", "training.start", "training.lr_decay_from", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
-    "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom",
+    "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom", "smoothness.elastic",
 )
 
 

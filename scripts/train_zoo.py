@@ -48,7 +48,7 @@ class Plan:
 
 
 _MIG = (("exclude", ("shape",)),)
-_SAME = ("--network", "mlp-narrow-64", "--epochs", "4")  # the budget of imae-dsprites
+_SAME = ("--network", "mlp-narrow-64", "--epochs", "6")  # the budget of imae-dsprites
 PLANS = [
     Plan("imae-mnist", "IMAE on MNIST: ten categories that are the digits, ten units of handwriting.", CATEGORIES, (0, 1, 2), "category_loss", True),
     Plan("imae-fashion-mnist", "IMAE on Fashion-MNIST: ten categories of clothes, ten units of their cut.", CATEGORIES, (0, 1, 2), "category_loss", True),

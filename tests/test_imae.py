@@ -174,6 +174,18 @@ def test_affine_moves():
     assert 0.8 < moves.max() <= 1.6 + 1e-3, "a shift of 0.1 is at most a tenth of 16 pixels"
 
 
+def test_elastic_moves_bend_each_image_by_control_points():
+    column = torch.arange(16.0).expand(4096, 1, 16, 16)  # a ramp: a pixel's value is where it comes from
+    none = dict(rotate=0.0, shear=0.0, zoom=0.0, shift=0.0, flip=0.0)
+    torch.manual_seed(0)
+    bent = vat.random_affine(column, **none, elastic=0.03) - column
+    at_points = bent[:, 0, 5:11:5, 5:11:5]  # the inner control points are pixels 5 and 10 of 0 to 15
+    assert at_points.std().item() == pytest.approx(0.03 * 16, rel=0.03)
+    assert at_points.flatten(1).T.corrcoef().fill_diagonal_(0).abs().max() < 0.1, "control points move independently"
+    between = bent[:, 0, 5:7, 5]
+    assert torch.corrcoef(between.T)[0, 1] > 0.8, "and what is near a control point moves with it"
+
+
 def test_decoder_gradient_is_kept_out_of_the_categories():
     for detach in (True, False):
         model = Autoencoder("mlp-imae", (1, 8, 8), Latents(detach_categories=detach))

@@ -67,12 +67,13 @@ def vat_penalty(predict: Predict, x: Tensor, logits: Tensor, *, epsilon: float, 
 
 
 def random_affine(
-    x: Tensor, *, rotate: float, shear: float, zoom: float, shift: float, flip: float, padding: str = "zeros"
+    x: Tensor, *, rotate: float, shear: float, zoom: float, shift: float, flip: float, elastic: float = 0.0, padding: str = "zeros"
 ) -> Tensor:
     """Each image moved by its own random affine map, bilinear: (B, C, H, W) -> the same.
 
     ``rotate`` degrees, ``shear`` and ``zoom`` and ``shift`` (a fraction of the image's side) are the
-    bounds of uniform draws around no move; ``flip`` is the probability of a left-right mirror.
+    bounds of uniform draws around no move; ``flip`` is the probability of a left-right mirror. ``elastic``
+    bends the image as well: 4 x 4 control points each move by N(0, elastic^2) of the side, the rest between them.
     """
     def uniform(bound: float) -> Tensor:
         return (2 * torch.rand(x.shape[0], device=x.device) - 1) * bound
@@ -85,6 +86,9 @@ def random_affine(
     row_y = [mirror * sin * scale_x, sin * scale_x * slant + cos * scale_y, 2 * uniform(shift)]
     theta = torch.stack([torch.stack(row_x, -1), torch.stack(row_y, -1)], dim=1)  # (B, 2, 3)
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    if elastic:
+        points = torch.randn(x.shape[0], 2, 4, 4, device=x.device) * (2 * elastic)  # the grid runs from -1 to 1
+        grid = grid + F.interpolate(points, x.shape[2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 

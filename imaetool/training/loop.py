@@ -43,7 +43,7 @@ def smoothness_penalty(outputs: Outputs, x: Tensor, settings: Smoothness) -> dic
             found = vat_penalty(predict, x, logits, epsilon=settings.epsilon, xi=settings.xi)
             terms["vat"] = terms.get("vat", 0.0) + found
         if settings.affine:
-            moves = {k: getattr(settings, k) for k in ("rotate", "shear", "zoom", "shift", "flip", "padding")}
+            moves = {k: getattr(settings, k) for k in ("rotate", "shear", "zoom", "shift", "flip", "elastic", "padding")}
             terms["affine"] = terms.get("affine", 0.0) + affine_penalty(predict, x, logits, **moves)
     return terms
 
