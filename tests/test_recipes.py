@@ -22,7 +22,7 @@ LINES = [
     ("jointvae-mnist-paper", 10, (10,), 5e-4, 64, 100),
     ("jointvae-fashion-mnist-paper", 10, (10,), 5e-4, 64, 100),
     ("jointvae-chairs", 32, (10,), 1e-4, 64, 100),
-    ("jointvae-celeba", 32, (10,), 5e-4, 64, 100),
+    ("jointvae-celeba-paper", 32, (10,), 5e-4, 64, 100),
     ("infomax-vae-mnist-fc", 2, (), 1e-3, None, None),
     ("infomax-vae-mnist-paper", 20, (), 1e-3, None, None),
     ("infomax-vae-fashion-mnist-depth-4", 20, (), 1e-3, None, None),
@@ -42,7 +42,7 @@ WEIGHTS = {
     "jointvae-mnist-paper": {"gamma_z": 30, "gamma_y": 30, "capacity_z": (5, 25_000), "capacity_y": (5, 25_000)},
     "jointvae-fashion-mnist-paper": {"gamma_z": 100, "gamma_y": 100, "capacity_z": (5, 50_000), "capacity_y": (10, 50_000)},
     "jointvae-chairs": {"gamma_z": 300, "gamma_y": 300, "capacity_z": (30, 100_000), "capacity_y": (5, 100_000)},
-    "jointvae-celeba": {"gamma_z": 100, "gamma_y": 100, "capacity_z": (50, 100_000), "capacity_y": (10, 100_000)},
+    "jointvae-celeba-paper": {"gamma_z": 100, "gamma_y": 100, "capacity_z": (50, 100_000), "capacity_y": (10, 100_000)},
     "infomax-vae-mnist-fc": {"alpha": 10, "beta": 1, "critic_lr": 1e-4},
     "infomax-vae-mnist-paper": {"alpha": 20, "beta": 1, "critic_lr": 1e-4},
     "infomax-vae-fashion-mnist-depth-4": {"alpha": 10, "beta": 1, "critic_lr": 1e-4},
@@ -84,7 +84,7 @@ def test_recipe_has_the_papers_settings(name, units, categories, lr, batch, epoc
         assert found == (dict(start=0.0, end=value[0], iterations=value[1]) if isinstance(value, tuple) else value), key
 
 
-@pytest.mark.parametrize("base", ["jointvae-mnist", "vmi-vae-mnist", "vmi-vae-fashion-mnist", "jointvae-fashion-mnist", "imae-dsprites", "infomax-vae-mnist",
+@pytest.mark.parametrize("base", ["jointvae-mnist", "vmi-vae-mnist", "vmi-vae-fashion-mnist", "jointvae-fashion-mnist", "jointvae-celeba", "imae-dsprites", "infomax-vae-mnist",
                                   "infomax-vae-mnist-depth-10", "infomax-vae-fashion-mnist-depth-10"])
 def test_a_better_recipe_keeps_the_papers_beside_it(base):
     ours, paper = load_recipe(base), load_recipe(f"{base}-paper")
