@@ -1,7 +1,8 @@
 """imaetool: see, measure and edit what is inside your images, without labels.
 
 The public names below are loaded on first use, so that importing the package stays cheap:
-``imaetool.load``, ``imaetool.train``, ``imaetool.evaluate``, ``imaetool.Autoencoder``, ``imaetool.Codes``.
+``imaetool.load``, ``imaetool.train``, ``imaetool.evaluate``, ``imaetool.Autoencoder``, ``imaetool.Codes``,
+and ``imaetool.UserError``, which everything raises for wrong input, with one line that says what to do.
 """
 
 __version__ = "0.1.0"
@@ -12,6 +13,7 @@ _PUBLIC = {
     "evaluate": "imaetool.evaluation.evaluate",
     "Autoencoder": "imaetool.model",
     "Codes": "imaetool.model",
+    "UserError": "imaetool.errors",
 }
 __all__ = ["__version__", *_PUBLIC]
 

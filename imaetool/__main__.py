@@ -8,6 +8,8 @@ import sys
 
 __all__ = ["main"]
 
+_LONGEST = 4000  # characters of an error's line
+
 
 def _optional_value(argv: list[str], option: str, value: str) -> list[str]:
     """``option`` given without a value gets ``value``."""
@@ -25,11 +27,8 @@ def _one_line(error: BaseException) -> str:
         what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror.lower()
         return f"{error.filename}: {what}" if error.filename else what
     text = str(error) or type(error).__name__
-    return " ".join(text.split("\n"))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    text = " ".join(text.split("\n"))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in argv
     argv = _optional_value([word for word in argv if word != "--debug"], "--resume", "auto")
     from imaetool.cli.app import app
-    from imaetool.errors import UserError
+    from imaetool.errors import UserError, plain
 
     try:
         app(args=argv, prog_name="imaetool")
@@ -53,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
             raise
         expected = isinstance(error, (UserError, OSError, FloatingPointError))
         hint = "" if expected else f" ({type(error).__name__}; run again with --debug for where)"
-        print(_printable(f"error: {_one_line(error)}{hint}"), file=sys.stderr)
+        print(plain(f"error: {_one_line(error)}{hint}"), file=sys.stderr)
         sys.exit(130 if type(error).__name__ == "Interrupted" else 1)
 
 

@@ -67,6 +67,7 @@ class Training:
     """The optimiser, the length and the machine."""
 
     epochs: int = 20  # in total, resumed runs included
+    least_steps: int = 0  # where images are few: more epochs, until so many steps, in batches of at most an eighth of them
     batch_size: int = 256
     optimizer: str = "adam"  # adam or momentum
     lr: float = 1e-3
@@ -110,9 +111,10 @@ _CHOICES = {
     "training.optimizer": ("adam", "momentum"),
     "training.precision": ("auto", "fp32", "bf16"),
 }
+_MOST_LATENTS = 65_536
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
-    "data.size", "latents.continuous", "training.seed", "training.start", "training.lr_decay_from", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
+    "data.size", "latents.continuous", "training.seed", "training.least_steps", "training.start", "training.lr_decay_from", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
     "smoothness.affine", "smoothness.epsilon", "smoothness.xi", "smoothness.flip", "smoothness.zoom", "smoothness.elastic",
 )
 
@@ -136,6 +138,8 @@ def check(config: Config) -> None:
     latents = config.latents
     if any(size < 2 for size in latents.categories):
         raise UserError(f"latents.categories = {list(latents.categories)}: each needs 2 values or more (or [] for none)")
+    if latents.continuous > _MOST_LATENTS or sum(latents.categories) > _MOST_LATENTS:
+        raise UserError(f"latents: at most {_MOST_LATENTS:,} units and as many categories")
     if latents.continuous + sum(latents.categories) == 0:
         raise UserError("the code is empty: give latents.continuous or latents.categories")
     if "name" not in config.objective:

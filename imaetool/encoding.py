@@ -10,7 +10,7 @@ import numpy as np
 
 from imaetool.data import binary
 from imaetool.errors import UserError
-from imaetool.evaluation.encode import encode_images
+from imaetool.evaluation.encode import encode_images, images_at_once
 from imaetool.images import UnreadableImage, read, read_many
 from imaetool.model import Codes
 from imaetool.tables import Rows, Unreadable
@@ -70,6 +70,7 @@ def encode_files(
     however many files there are.
     """
     done, names, arrays = 0, [], []
+    batch_size = min(batch_size, images_at_once(model.shape))
 
     def flush() -> None:
         if names:

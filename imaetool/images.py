@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, UnidentifiedImageError
 
+from imaetool.errors import plain
 from imaetool.pixels import Refused, draft, eight_bits, fit, orientation, upright
 
 __all__ = ["MAX_PIXELS", "SUFFIXES", "UnreadableImage", "choose_format", "list_images", "peek", "picture", "read",
@@ -45,8 +46,7 @@ class UnreadableImage(Exception):
 
 def shown(path) -> str:
     """The path as one printable line, whatever bytes its name holds."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return plain(os.fsencode(path).decode("utf-8", "backslashreplace")).replace("\n", "\\n")
 
 
 # Finding

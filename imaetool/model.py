@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imaetool.config import Latents
+from imaetool.errors import UserError
 from imaetool.information.densities import sample_categorical, sample_gaussian
 from imaetool.information.vat import frozen_statistics
 from imaetool.registry import resolve
 
 __all__ = ["Autoencoder", "Codes", "Outputs"]
 
+_SLACK = 1e-4  # what resizing in floats may leave [0, 1] by
 LOG_VAR_RANGE = (-9.0, 4.0)  # outside it sparse images (dSprites) drive the variances to overflow
 
 
@@ -76,8 +79,15 @@ class Autoencoder(nn.Module):
     def _cast(self, x: Tensor):
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.autocast)
 
-    def encode(self, x: Tensor) -> Codes:
-        """Images (B, C, H, W) in [0, 1] to Codes."""
+    def encode(self, x: Tensor | np.ndarray) -> Codes:
+        """Images (B, C, H, W) to Codes: a tensor or an array, floats in [0, 1] or uint8, brought to the model's device.
+
+        UserError for images of another shape, type or range.
+        """
+        return self._encode(_checked(x, self.shape, next(self.parameters())))
+
+    def _encode(self, x: Tensor) -> Codes:
+        """Floats (B, C, H, W) to Codes, unchecked: what training calls, whose moves may leave [0, 1]."""
         with self._cast(x):
             mu, log_var, logits = self.encoder(x)
         log_var = log_var.float().clamp(*LOG_VAR_RANGE)
@@ -103,8 +113,8 @@ class Autoencoder(nn.Module):
         return self.decode_logits(z, y).sigmoid()
 
     def forward(self, x: Tensor) -> Outputs:
-        """Encode, sample the code, decode."""
-        codes = self.encode(x)
+        """Encode, sample the code, decode; x is not checked."""
+        codes = self._encode(x)
         z = sample_gaussian(codes.mu, codes.log_var)
         y = tuple(sample_categorical(logits, self.latents.temperature) for logits in codes.category_logits)
         heard = tuple(v.detach() for v in y) if self.latents.detach_categories else y
@@ -112,15 +122,15 @@ class Autoencoder(nn.Module):
 
     def _predict(self, x: Tensor) -> tuple[Tensor, ...]:
         with frozen_statistics(self):
-            return self.encode(x).category_logits
+            return self._encode(x).category_logits
 
     def one_hot(self, *values: Tensor) -> tuple[Tensor, ...]:
         """Category values (B,), one for each categorical variable, as one-hot floats."""
         return tuple(F.one_hot(v.long(), size).float() for v, size in zip(values, self.latents.categories, strict=True))
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """The mean image of the code without noise, z = mu and y = argmax: (B, C, H, W) in [0, 1]."""
+    def reconstruct(self, x: Tensor | np.ndarray) -> Tensor:
+        """The mean image of the code without noise, z = mu and y = argmax: (B, C, H, W) in [0, 1]. x is encode's."""
         codes = self.encode(x)
         return self.decode(codes.mu, self.one_hot(*codes.categories))
 
@@ -134,3 +144,27 @@ class Autoencoder(nn.Module):
             values[0] = torch.full_like(values[0], category)
         y = self.one_hot(*values)
         return self.decoder.sample(torch.cat([z, *y], 1), generator) if self.autoregressive else self.decode(z, y)
+
+
+def _checked(x: Tensor | np.ndarray, shape: tuple[int, int, int], like: Tensor) -> Tensor:
+    """Images as floats (B, C, H, W) of the type and on the device of ``like``; floats that are so already come back as they are.
+
+    uint8 is divided by 255. UserError where x is no batch of images of ``shape`` (C, H, W), or leaves [0, 1].
+    """
+    wanted = f"(B, {', '.join(map(str, shape))})"
+    if not isinstance(x, (Tensor, np.ndarray)):
+        raise UserError(f"images must be a tensor or a numpy array {wanted}, not {type(x).__name__}")
+    if tuple(x.shape[1:]) != shape or x.ndim != 4:
+        raise UserError(f"the model reads images of shape {wanted}, not {tuple(x.shape)}")
+    if isinstance(x, np.ndarray) and (x.dtype == np.uint8 or x.dtype.kind == "f"):
+        x = torch.tensor(np.ascontiguousarray(x, np.uint8 if x.dtype == np.uint8 else np.float32))
+    if isinstance(x, np.ndarray) or not (x.dtype == torch.uint8 or x.is_floating_point()):
+        raise UserError(f"images must be floats in [0, 1] or uint8, not {x.dtype}")
+    if x.dtype == torch.uint8:
+        return x.to(like) / 255
+    x = x.to(like)
+    low, high = (v.item() for v in x.detach().aminmax()) if x.numel() else (0.0, 1.0)
+    if not -_SLACK <= low <= high <= 1 + _SLACK:  # NaN is in no range
+        found = f"not from {low:.4g} to {high:.4g}: divide by what stands for white, or give uint8" if low <= high else "and these hold NaN"
+        raise UserError(f"images must be floats in [0, 1], {found}")
+    return x

@@ -9,10 +9,12 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from imaetool.errors import UserError
 from imaetool.files import writing
 
 __all__ = ["grid", "save_gif", "save_png", "side_by_side"]
@@ -98,7 +100,9 @@ def side_by_side(before, after, labels: Sequence[str] = ("before", "after")) -> 
 
 
 def save_png(image: Image.Image, path) -> None:
-    """Write a PNG: the file at `path` is the whole picture, or what it was before."""
+    """Write a PNG: the file at `path` is the whole picture, or what it was before. UserError for a name of another kind."""
+    if Path(path).suffix.lower() != ".png":
+        raise UserError(f"cannot write {path}: its name must end in .png")
     _save(image, path, format="PNG", optimize=True)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 from imaetool import train
 from imaetool.config import apply, load_recipe
 from imaetool.errors import UserError
+from imaetool.training import checkpoint
 from imaetool.training.folder import CHECKPOINT, FILES, MODEL
 from imaetool.training.memory import Memory
 from imaetool.training.run import Interrupted, Reporter, resume
@@ -97,8 +99,9 @@ def test_ctrl_c_anywhere_then_resume(uninterrupted, tmp_path, step):
     assert (uninterrupted / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
 
 
-def test_kill_dash_nine_then_resume(uninterrupted, tmp_path):
-    """Killed at once after a checkpoint mid-run: nothing half-written, and the same bits at the end."""
+@pytest.mark.parametrize("moment, step", [("stepped", 14), ("epoch_done", 12)], ids=["within an epoch", "at an epoch's end"])
+def test_kill_dash_nine_then_resume(uninterrupted, tmp_path, moment, step):
+    """Killed at once after a checkpoint mid-run: nothing half-written, and the same bits and history at the end."""
     code = f"""
 import os, signal, sys
 from imaetool.training import run as r
@@ -107,8 +110,8 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_train import small
 r.SAVE_EVERY = 0.0
 class Kill(r.Reporter):
-    def stepped(self, trainer, values):
-        if trainer.progress.step == 14:
+    def {moment}(self, trainer, *_):
+        if trainer.progress.step == {step}:
             os.kill(os.getpid(), signal.SIGKILL)
 train(small(), output={str(tmp_path / 'run')!r}, reporter=Kill())
 """
@@ -116,6 +119,26 @@ train(small(), output={str(tmp_path / 'run')!r}, reporter=Kill())
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     resume(tmp_path / "run")
     assert_same_bits(uninterrupted / MODEL, tmp_path / "run" / MODEL)
+    assert (uninterrupted / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+@pytest.mark.parametrize("epochs, told", [(4, "is finished, at 4 epochs"), (2, "has trained 4 epochs already")])
+def test_a_finished_run_is_not_resumed_for_nothing(uninterrupted, tmp_path, epochs, told):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    with pytest.raises(UserError, match=told):
+        resume(tmp_path / "run", {"training.epochs": epochs})
+    for path in uninterrupted.iterdir():
+        assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes(), "nothing was written"
+
+
+def test_a_state_of_other_sizes_than_its_settings_is_refused_before_it_is_made(uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    tensors, header = checkpoint.read_state(tmp_path / "run" / CHECKPOINT)
+    header["config"]["training"]["memory"] = 10**11  # 8 TB, were it made
+    del header["format"], header["kind"]
+    checkpoint.save_state(tmp_path / "run" / CHECKPOINT, tensors, header)
+    with pytest.raises(UserError, match="another model or memory"):
+        resume(tmp_path / "run")
 
 
 def test_a_resumed_run_refuses_other_settings(uninterrupted):

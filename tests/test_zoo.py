@@ -142,6 +142,61 @@ def test_verify_finds_a_file_that_was_changed(zoo, packaged, tmp_path, monkeypat
     assert isinstance(result.exception, UserError) and "differs" in result.stdout
 
 
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    """In an empty folder, and every attempt at a download fails the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IMAETOOL_OFFLINE", raising=False)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("a download was begun"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", [(), ("--data-root", "nowhere")])
+def test_verify_fetches_no_data_and_says_so_in_one_line_per_model(no_network, place):
+    names = [name for name, row in read_manifest().items() if row.status == "ready" and row.data["name"] == "mnist"]
+    result = run("zoo", "verify", *names, *place)
+    assert result.exit_code == 0 and len(names) > 1
+    lines = result.stdout.splitlines()
+    assert len(lines) == 2 * len(names) and not any(no_network.iterdir())
+    for name, line in zip(names, lines[1::2], strict=True):
+        assert line == f"{name}  not checked  {len(read_manifest()[name].figures)} figures: mnist is not here (--data-root)"
+    checks = json.loads(run("zoo", "verify", names[0], "--json").stdout)[names[0]]
+    assert [c["result"] for c in checks] == ["ok"] + ["not checked"] * len(read_manifest()[names[0]].figures)
+
+
+def test_a_dataset_that_is_drawn_is_drawn_to_verify(no_network, monkeypatch):
+    from imaetool.config import Data
+    from imaetool.zoo import verify
+
+    done = []
+    monkeypatch.setattr(verify.dsprites, "open_packed", lambda *_: done.append("drawn"))
+    monkeypatch.setattr(verify, "open_data", lambda config: done.append(config.name))
+    for name in ("dsprites", "digits"):
+        verify._open_here(Data(name=name))
+    assert done == ["drawn", "dsprites", "digits"]
+    with pytest.raises(UserError, match="^celeba is not here"):
+        verify._open_here(Data(name="celeba"))
+
+
+def test_one_figure_is_not_figures():
+    from imaetool.cli.zoo import _lines
+    from imaetool.zoo.verify import Check
+
+    checks = [Check("a", "1", "2", "differs"), Check("b", "1", "why", "not checked"), Check("c", "3", "3", "ok")]
+    assert list(_lines("m", checks)) == ["m  differs      a: 2, the manifest says 1", "m  ok           c: 3", "m  not checked  1 figure: why"]
+
+
+def test_the_list_shows_data_units_and_n(zoo):
+    row = read_manifest()["tiny"]
+    write_manifest({"tiny": row, "later": Model("later", "recipe only", "jointvae-chairs", "Later."), "odd": Model("odd", "recipe only", "none", "Odd.")})
+    tiny, later, odd = run("zoo", "list").stdout.splitlines()
+    assert re.match(r"tiny +digits +[\d.]+ MB, packaged: accuracy 0\.\d+ fraction, reconstruction [\d.]+ nats, N = 188$", tiny)
+    assert later.split() == ["later", "chairs", "recipe", "only"] and odd.split() == ["odd", "recipe", "only"]
+    assert tiny.index("digits") == later.index("chairs")
+    write_manifest({"tiny": replace(row, figures=(row.figures[0], replace(row.figures[-1], n=7)))})
+    assert re.search(r"fraction \(N = 188\), reconstruction [\d.]+ nats \(N = 7\)$", run("zoo", "list").stdout.rstrip())
+
+
 def test_a_packaged_model_is_found_by_name_after_a_path_and_a_run(zoo, packaged, tmp_path):
     path, how = find.find_model("tiny")
     assert path == packaged[0] / "tiny.safetensors" and "packaged" in how
@@ -159,6 +214,54 @@ def test_with_no_run_the_packaged_default_is_taken_and_said(zoo):
 def test_a_name_that_is_nothing_names_what_there_is(zoo):
     with pytest.raises(UserError, match="no model 'tine'.*tiny"):
         find.find_model("tine")
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    monkeypatch.setattr("imaetool.zoo.hub.fetch", lambda *_, **__: pytest.fail("the Hub was asked"))
+
+
+def finished(folder, model):
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(model.read_bytes())
+
+
+@pytest.mark.parametrize("name, says", [
+    ("runs/tiny-9", "no such run 'runs/tiny-9': did you mean 'tiny-1'?"), ("./runs/tiny-9", "no such run './runs/tiny-9'"),
+    ("runs/tiny-9/model.safetensors", "no such run"), ("runs/x:y.safetensors", "no such run"), ("tini", "no model 'tini': did you mean 'tiny'?"),
+    ("tiny-", "did you mean 'tiny-1'?"), ("zzzz", "no model 'zzzz': give a .safetensors file"),
+])  # fmt: skip
+def test_a_mistyped_name_says_what_was_meant_and_the_hub_is_not_asked(zoo, packaged, tmp_path, no_hub, name, says):
+    finished(tmp_path / "runs" / "tiny-1", packaged[0] / "tiny.safetensors")
+    with pytest.raises(UserError) as error:
+        find.find_model(name)
+    assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_zoos_names_are_suggested(tmp_path, monkeypatch, no_hub):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="did you mean 'imae-mnist'\\?"):
+        find.find_model("imae-mnst")
+
+
+def test_a_folder_that_is_no_runs_is_told_as_such(zoo, packaged, tmp_path, no_hub):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "some" / "photos").mkdir(parents=True)
+    (tmp_path / "runs" / "empty").mkdir(parents=True)
+    for name in ("photos", "some/photos"):
+        with pytest.raises(UserError, match=f"^{name} is not a run's folder.* imaetool train --data {name}$") as error:
+            find.find_model(name)
+        assert "--resume" not in str(error.value)
+    for name in ("empty", "runs/empty"):
+        with pytest.raises(UserError, match="^runs/empty is not a run's folder") as error:
+            find.find_model(name)
+        assert "--data" not in str(error.value) and "--resume" not in str(error.value)
+    (tmp_path / "runs" / "empty" / "checkpoint.safetensors").touch()
+    with pytest.raises(UserError, match="imaetool train --resume runs/empty"):
+        find.find_model("empty")
+    finished(tmp_path / "runs" / "photos", packaged[0] / "tiny.safetensors")
+    (tmp_path / "tiny").mkdir()  # such a folder hides neither a run nor a model of the zoo
+    assert find.find_model("photos")[0].parts[-3:-1] == ("runs", "photos") and "packaged" in find.find_model("tiny")[1]
 
 
 def test_a_model_with_a_recipe_alone_says_how_to_train_it(zoo):

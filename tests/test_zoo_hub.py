@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 import random
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 from hub_server import Hub, Repo, client
 from imaetool.errors import UserError
 from imaetool.zoo.card import check_card, collection_card, model_card, place
-from imaetool.zoo.hub import split_name
+from imaetool.zoo.hub import _quiet, split_name
 from imaetool.zoo.manifest import Figure, Model
 from imaetool.zoo.publish import contents, publish
 
@@ -155,6 +157,39 @@ def test_offline_says_what_to_do(hub, tmp_path):
         assert answer.startswith("UserError: offline, " if env else f"UserError: no connection to {endpoint} ")
         assert "not in the Hub cache" in answer and "--model PATH" in answer and "\n" not in answer
     assert not hub.files_asked()
+
+
+TRY = "import time; time.sleep = lambda seconds: None\nfrom imaetool.__main__ import main\nmain(['traverse', '--model', 'a/b'])"
+
+
+def test_the_clients_tries_are_not_shown_unless_asked_for(tmp_path):
+    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(("HF_", "IMAETOOL_")) and not k.lower().endswith("_proxy")}
+    kept |= {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    for asked in ({}, {"HF_HUB_VERBOSITY": "warning"}):
+        done = subprocess.run([sys.executable, "-c", TRY], env=kept | asked, capture_output=True, text=True, cwd=tmp_path)
+        lines = done.stderr.splitlines()
+        assert done.returncode == 1 and lines[-1].startswith("error: no connection to http://127.0.0.1:9 for model.safetensors of a/b")
+        assert (len(lines) > 1) == bool(asked), done.stderr
+
+
+def test_in_a_terminal_one_line_stands_while_the_client_tries_again(monkeypatch, capsys):
+    from huggingface_hub.utils import logging as theirs
+
+    log, said = theirs.get_logger("huggingface_hub.utils._http"), []
+    (handler,) = logging.getLogger("huggingface_hub").handlers
+    monkeypatch.setattr(handler, "emit", lambda record: said.append(record.getMessage()))
+    monkeypatch.delenv("HF_HUB_VERBOSITY", raising=False)
+    monkeypatch.delenv("HF_DEBUG", raising=False)
+    for live in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda live=live: live)
+        with pytest.raises(OSError), _quiet():
+            log.warning("first try")
+            log.warning("second try")
+            log.error("an error")
+            raise OSError
+        assert capsys.readouterr().err == ("the Hub does not answer yet: trying again\r\033[K" if live else "")
+        log.warning("afterwards")
+    assert said == ["an error", "afterwards"] * 2
 
 
 def a_row(name="imae-x", file="", **changes):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imaetool.errors import plain
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -27,7 +29,7 @@ DataRoot = Annotated[str, typer.Option(help="Folder that holds dataset files (de
 
 def say(message: str) -> None:
     """A message for people: on stderr, plain."""
-    print(message.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+    print(plain(message), file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:

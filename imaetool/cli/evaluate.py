@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imaetool.cli.common import DataRoot, Device, Json, ModelName, load_model, print_json, say
-from imaetool.errors import UserError, unknown_name
+from imaetool.cli.common import DataRoot, Device, Json, ModelName, load_model, print_json, say, warn
+from imaetool.errors import UserError, plain, unknown_name
 from imaetool.registry import DATASETS, METRICS
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def evaluate(
             images = _open(loaded, data, data_root)
         with _Screen() as screen:
             subject = Subject(loaded, images, split, seed, settings, screen.step)
+            _warn_if_little(subject)
             evaluation = measure(subject, wanted, screen.started)
         if not evaluation.results:
             raise UserError(f"nothing to measure: {next(iter(evaluation.left_out.values()))}")
@@ -107,7 +108,13 @@ def _open(loaded, data: str | None, data_root: str):
     config = loaded.config.data
     if data is not None and data in DATASETS:
         config = replace(config, name=data, root="", labels="", factors="")
-    elif data is not None:
+    elif data is None and loaded.path.with_name("config.toml").is_file():
+        pass  # a run of this machine: its data is where it says
+    elif data is None and config.name == "folder":
+        raise UserError(f"{loaded.path} was made from pictures of its author's: give yours, --data FOLDER")
+    elif data is None:
+        config = replace(config, root="", labels="", factors="")  # a file from elsewhere chooses no path here
+    else:
         if not Path(data).exists():
             raise UserError(f"--data {data}: not a dataset ({', '.join(DATASETS)}) and no such folder")
         config = replace(config, name="folder", root=data, labels="", factors="")
@@ -117,6 +124,21 @@ def _open(loaded, data: str | None, data_root: str):
     for note in images.notes:
         say(note)
     return images
+
+
+_FEW = 50
+
+
+def _warn_if_little(subject: Subject) -> None:
+    """One warning where there are few images to measure, one where they are not of the model's kind."""
+    from imaetool.evaluation.likeness import share_unlike
+
+    images, data, record = subject.split.images, subject.data, subject.model.record
+    if len(images) < _FEW:
+        other = "train" if subject.split_name == "test" else "test"
+        warn(f"{len(images)} images in the {subject.split_name} split of {data.name} are few, figures of them mean little (--split {other}, or --data with more)")
+    if data.checksum != record.get("dataset", {}).get("checksum") and (share_unlike(subject.model, images[:64]) or 0) > 0.5:
+        warn(f"these images are unlike those that {subject.model.path} was made for, so its codes mean little")
 
 
 def _short(paths: list[str]) -> list[str]:
@@ -169,7 +191,7 @@ def _write_page(path: Path, names: list[str], records: list[dict], subjects: lis
     from imaetool.files import replace_file
 
     entries = [Entry(name, found, draw(subject)) for name, found, subject in zip(names, records, subjects, strict=True)]
-    replace_file(path, page(entries).encode())
+    replace_file(path, page(entries).encode("utf-8", "backslashreplace"))
 
 
 def _print(names: list[str], records: list[dict], found: list[tuple[str, Subject, Evaluation]]) -> None:
@@ -204,8 +226,9 @@ def _print(names: list[str], records: list[dict], found: list[tuple[str, Subject
 
 def _table(results, title: str, wide: bool):
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(plain(title)), title_justify="left")
     sides = {"metric": "left", "variant": "left", "value": "right", "+-": "right", "unit": "left", "N": "right"}
     for heading, side in {**sides, **({"code": "left"} if wide else {})}.items():
         table.add_column(heading, justify=side, overflow="fold", no_wrap=heading != "variant")
@@ -217,14 +240,16 @@ def _table(results, title: str, wide: bool):
 
 def _side_by_side(names: list[str], records: list[dict], where: str):
     from rich.table import Table
+    from rich.text import Text
 
     from imaetool.evaluation.compare import comparison
 
-    table = Table(title=f"{len(names)} models on {where} (*: ahead by more than two standard errors)", title_justify="left")
+    title = f"{len(names)} models on {where} (*: ahead by more than two standard errors)"
+    table = Table(title=Text(plain(title)), title_justify="left")
     table.add_column("metric")
     table.add_column("variant", overflow="fold")
     for name in names:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(plain(name)), justify="right", overflow="fold")
     for row in comparison(records):
         cells = []
         for number, value in enumerate(row["values"]):

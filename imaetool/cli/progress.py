@@ -30,7 +30,8 @@ class ScreenReporter(Reporter):
         shape = "x".join(map(str, run.data.shape))
         say(
             f"training {config.objective['name']} on {run.data.name}: {len(run.data.train):,} images {shape}, "
-            f"network {config.network} ({parameters / 1e6:.1f} M weights), {config.training.device}, {config.training.precision}"
+            f"network {config.network} ({parameters / 1e6:.1f} M weights), {config.training.device}, {config.training.precision}, "
+            f"{config.training.epochs} epochs in batches of {min(config.training.batch_size, len(run.data.train))}"
         )
         say(f"writing to {run.folder}")
         if sys.stderr.isatty():

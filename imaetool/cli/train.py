@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imaetool.cli.common import Json, print_json, say
+from imaetool.cli.common import Json, print_json, say, warn
 from imaetool.config import Config, apply, load_recipe, parse_assignment, recipe_names
 from imaetool.errors import UserError, unknown_name
 from imaetool.registry import DATASETS, OBJECTIVES
@@ -64,6 +64,8 @@ def train(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= dict(parse_assignment(text) for text in set_ or [])
+    if resume is None and (epochs or batch_size):
+        changes = {"training.least_steps": 0} | changes  # a length that was asked for stays
     if resume is not None:
         if recipe or data or objective or output:
             raise typer.BadParameter("--resume takes the run's own settings: leave out --recipe, --data, --objective and --output")
@@ -142,6 +144,9 @@ def _resume(which: str, changes: dict[str, Any]) -> Run:
         reporter.close()
 
 
+_LITTLE = 0.05  # nats
+
+
 def _tell(run: Run, as_json: bool) -> None:
     """The run's figures and files on stdout."""
     from imaetool.latents import ranked_units
@@ -161,9 +166,11 @@ def _tell(run: Run, as_json: bool) -> None:
         from math import log
 
         most = log(run.config.latents.categories[0])
-        echo(f"{figures['split']} I(x;y)     {figures['information_y']:.3f} of at most {most:.3f} nats")
+        echo(f"{figures['split']} I(x;y)     {figures['information_y']:.3f} of at most {min(most, log(figures['n'])):.3f} nats (N = {figures['n']:,})")
     echo(f"reconstruction  {figures['reconstruction_sampled']:.2f} nats per image from sampled codes, {figures['reconstruction_mean']:.2f} from mean codes")
     if information:
-        echo("units by I(x;z) " + "  ".join(f"{k}: {information[k]:.2f}" for k in units) + "  nats")
+        echo("units by I(x;z) " + "  ".join(f"{k}: {max(0.0, information[k]):.2f}" for k in units) + "  nats")
+    if max([figures.get("information_y", 0.0), *(information or [])]) < _LITTLE:
+        warn("no unit and no category carries information yet, so traversals show nothing: train longer (--epochs) or on more images")
     for path in files:
         echo(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,12 +35,27 @@ def _where(row: Any) -> str:
 
 
 def _headline(row: Any) -> str:
-    """The figures that say most, in one line."""
+    """The figures that say most, in one line, with their units and N."""
     shown = [f for f in row.figures if f.metric in ("accuracy", "mig", "active-units", "mutual-information", "reconstruction")]
     first: dict[str, Any] = {}
     for figure in shown:
         first.setdefault(figure.metric, figure)
-    return ", ".join(f"{f.metric} {f.value:.4g}" for f in first.values())
+    counts = {f.n for f in first.values()}
+    each = "" if len(counts) == 1 else " (N = {:,})"
+    told = ", ".join(f"{f.metric} {f.value:.4g} {f.unit}".rstrip() + each.format(f.n) for f in first.values())
+    return f"{told}, N = {counts.pop():,}" if len(counts) == 1 else told
+
+
+def _dataset(row: Any) -> str:
+    """The name of the data that the model was, or by its recipe will be, trained on."""
+    from imaetool.config import load_recipe
+
+    if name := row.data.get("name"):
+        return name
+    try:
+        return load_recipe(row.recipe).data.name
+    except UserError:
+        return ""
 
 
 def _facts(row: Any) -> dict[str, Any]:
@@ -49,18 +66,19 @@ def _facts(row: Any) -> dict[str, Any]:
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """One line per model: its data, its figures, and where its weights are."""
+    """One line per model: its data, the size of its weights and where they are, its headline figures with unit and N."""
     from imaetool.zoo.manifest import read_manifest
 
     rows = read_manifest()
     if json:
         print_json([_facts(row) for row in rows.values()])
         return
-    width = max(map(len, rows), default=0)
+    width, data = max(map(len, rows), default=0), {name: _dataset(row) for name, row in rows.items()}
+    middle = max(map(len, data.values()), default=0)
     for name, row in rows.items():
         size = f"{row.size / 1e6:.1f} MB, " if row.size else ""
         figures = f": {told}" if (told := _headline(row)) else ""
-        typer.echo(f"{name:<{width}}  {size}{_where(row)}{figures}")
+        typer.echo(f"{name:<{width}}  {data[name]:<{middle}}  {size}{_where(row)}{figures}")
 
 
 @app.command()
@@ -108,6 +126,15 @@ def pull(names: Names = None) -> None:
         typer.echo(path)
 
 
+def _lines(name: str, checks: Sequence[Any]) -> Iterator[str]:
+    """What verify prints of a model: a line for each check, and one for all the figures not checked for one reason."""
+    for c in checks:
+        if c.result != "not checked":
+            yield f"{name}  {c.result:<11}  {c.what}: {c.found}" + ("" if c.result == "ok" else f", the manifest says {c.expected}")
+    for reason, count in Counter(c.found for c in checks if c.result == "not checked").items():
+        yield f"{name}  not checked  {count} figure{'s' if count > 1 else ''}: {reason}"
+
+
 @app.command()
 def verify(
     names: Names = None,
@@ -116,7 +143,10 @@ def verify(
     data_root: DataRoot = "",
     json: Json = False,
 ) -> None:
-    """Compute the checksum and the figures of models again; exit code 1 where one differs beyond its tolerance."""
+    """Compute the checksum and the figures of models again; exit code 1 where one differs beyond its tolerance.
+
+    No dataset is fetched: figures whose data is not here are not checked.
+    """
     from dataclasses import asdict
 
     from imaetool.zoo.verify import verify as check
@@ -128,14 +158,14 @@ def verify(
         say(f"{row.name}: verifying")
         found[row.name] = check(row, figures=figures, data_root=data_root)
         if not json:
-            for c in found[row.name]:
-                typer.echo(f"{row.name}  {c.result:<11}  {c.what}: {c.found}" + ("" if c.result == "ok" else f", the manifest says {c.expected}"))
+            for line in _lines(row.name, found[row.name]):
+                typer.echo(line)
     if json:
         print_json({name: [asdict(c) for c in checks] for name, checks in found.items()})
     bad = [name for name, checks in found.items() if any(c.result == "differs" for c in checks)]
     skipped = sum(c.result == "not checked" for checks in found.values() for c in checks)
     if skipped:
-        say(f"{skipped} figures not checked: their data is not here")
+        say(f"{skipped} figures not checked: fetch their data (imaetool data fetch NAME), or say where it is with --data-root")
     if bad:
         raise UserError(f"{', '.join(bad)} differ from the manifest")
 

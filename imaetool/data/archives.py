@@ -126,8 +126,18 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                     yield member.filename, source
 
 
+class _TarInfo(tarfile.TarInfo):
+    """A tar member whose header is looked at before tarfile follows it: long names are read whole, sizes are trusted."""
+
+    def _proc_member(self, opened: tarfile.TarFile) -> tarfile.TarInfo:
+        extension = self.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if self.size < 0 or (extension and self.size > _BLOCK):
+            raise ArchiveError(f"{opened.name} is refused: it has a header of {self.size:,} bytes")
+        return super()._proc_member(opened)
+
+
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(archive, "r:*") as opened:
+    with tarfile.open(archive, "r:*", tarinfo=_TarInfo) as opened:
         while (member := opened.next()) is not None:
             opened.members = []  # else a long archive's list grows in memory
             _safe(member.name, archive)

@@ -22,6 +22,8 @@ __all__ = ["Archived", "Files", "NoPictures", "Pictures", "Reader", "content_dra
 
 _CHUNK = 32  # pictures that a thread decodes before it hands them over
 _SAMPLE = 200  # pictures of an archive that are looked at to choose a format
+_SAMPLE_BYTES = 1 << 28  # but no more than fill this
+_CHUNK_BYTES, _WAITING_BYTES = 1 << 25, 1 << 28  # of an archive's contents: in one thread's hands, and in all that wait
 
 
 class NoPictures(FileNotFoundError):
@@ -74,16 +76,33 @@ class Pictures:
             draws = map(content_draw, images)
             return [(name, next(draws) if why is None else why) for name, why in results], images.tobytes()
 
-        pool, pending, items = ThreadPoolExecutor(workers), deque(), iter(self.items())
+        pool, pending, waiting = ThreadPoolExecutor(workers), deque(), 0
         try:
-            while chunk := list(islice(items, _CHUNK)):
-                pending.append(pool.submit(work, chunk))
-                if len(pending) >= 4 * workers:
-                    yield pending.popleft().result()
+            for chunk, size in _chunks(self.items()):
+                pending.append((pool.submit(work, chunk), size))
+                waiting += size
+                del chunk
+                while len(pending) >= 4 * workers or (waiting > _WAITING_BYTES and pending):
+                    done, size = pending.popleft()
+                    waiting -= size
+                    yield done.result()
             while pending:
-                yield pending.popleft().result()
+                yield pending.popleft()[0].result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _chunks(items: Iterable[tuple[str, Path | bytes]]) -> Iterator[tuple[list[tuple[str, Path | bytes]], int]]:
+    """Up to _CHUNK items at a time, fewer where their contents are large; and how many bytes those are."""
+    chunk, size = [], 0
+    for name, item in items:
+        chunk.append((name, item))
+        size += len(item) if isinstance(item, bytes) else 0
+        if len(chunk) == _CHUNK or size > _CHUNK_BYTES:
+            yield chunk, size
+            chunk, size = [], 0
+    if chunk:
+        yield chunk, size
 
 
 class Files(Pictures):
@@ -126,8 +145,11 @@ class Archived(Pictures):
         return [(self.root.name, self.root)]
 
     def sample(self):
-        files = []
+        files, size = [], 0
         for number, (_, content) in enumerate(islice(self.items(), _SAMPLE)):
+            size += len(content)
+            if files and size > _SAMPLE_BYTES:
+                break
             files.append(Path(self._stage.name) / f"sample-{number}")
             files[-1].write_bytes(content)
         return files

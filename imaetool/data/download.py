@@ -206,7 +206,8 @@ def _total(answer, have: int) -> int:
         start, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if not start.startswith(f"{have}-"):
             raise _Failed(f"{answer.url} answered with another range than was asked for")
-        return int(total) if total.isdigit() else 0
+        rest = int(answer.headers.get("Content-Length") or 0)
+        return int(total) if total.isdigit() else have + rest if rest else 0
     return int(answer.headers.get("Content-Length") or 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 import numpy as np
 import torch
@@ -12,7 +13,14 @@ from imaetool.data.views import ImageRows
 from imaetool.model import Autoencoder, Codes
 from imaetool.training.batches import to_float
 
-__all__ = ["batches_of", "encode_images", "take"]
+__all__ = ["batches_of", "encode_images", "images_at_once", "take"]
+
+_PIXELS = 1 << 24  # of a batch: some 64 MB, and a few times that in a network's layers
+
+
+def images_at_once(shape: tuple[int, int, int]) -> int:
+    """How many images of this shape to hand to a network at a time."""
+    return max(1, _PIXELS // prod(shape))
 
 
 def take(images: np.ndarray | ImageRows, rows: np.ndarray | slice, model: Autoencoder) -> Tensor:
@@ -22,7 +30,8 @@ def take(images: np.ndarray | ImageRows, rows: np.ndarray | slice, model: Autoen
 
 
 def batches_of(images: np.ndarray | ImageRows, model: Autoencoder, size: int = 1000) -> Iterator[Tensor]:
-    """uint8 images (N, C, H, W) as float batches on the model's device, in order."""
+    """uint8 images (N, C, H, W) as float batches on the model's device, in order; of large images fewer than ``size``."""
+    size = min(size, images_at_once(model.shape))
     for start in range(0, len(images), size):
         yield take(images, slice(start, start + size), model)
 

@@ -42,7 +42,8 @@ def evaluate(
 def measure(subject: Subject, names: list[str], started: Callable[[str, int, int], None] = lambda name, i, total: None) -> Evaluation:
     """Compute the metrics ``names`` of ``subject``; among them "all" stands for every one that applies.
 
-    Without "all", a metric that cannot be computed raises UserError. ``started`` is told of each metric.
+    What cannot be computed is left out, with the reason; asked for alone it raises UserError. ``started`` is
+    told of each metric.
     """
     everything = "all" in names
     wanted = [name for name in METRICS if name not in PARTS or name in names] if everything else names
@@ -55,7 +56,7 @@ def measure(subject: Subject, names: list[str], started: Callable[[str, int, int
         try:
             found = functions[name](subject)
         except (NotApplicable, ValueError) as error:
-            if not everything:
+            if len(wanted) == 1:
                 raise UserError(f"metric {name} {_reason(error)}") from error
             left_out[name] = _reason(error)
             continue

@@ -10,7 +10,7 @@ from typing import Any
 from imaetool.errors import UserError, unknown_name
 from imaetool.registry import resolve
 
-__all__ = ["accepted", "check", "critic", "defaults", "function"]
+__all__ = ["accepted", "check", "critic", "defaults", "function", "takes"]
 
 PROVIDED = ("smoothness", "dataset_size", "critic", "memory")  # arguments the loop gives, never settings
 
@@ -45,6 +45,11 @@ def accepted(of: Callable, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``settings`` that ``of`` has."""
     known = _settings(of)
     return {key: value for key, value in settings.items() if key in known}
+
+
+def takes(name: str, what: str) -> bool:
+    """Whether the objective ``name`` has a parameter ``what``, such as the memory of past codes."""
+    return what in inspect.signature(function(name)).parameters
 
 
 def defaults(name: str) -> dict[str, Any]:

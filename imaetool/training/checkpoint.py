@@ -27,9 +27,9 @@ from imaetool.training.record import checked_record
 __all__ = ["FORMAT", "Model", "load", "read_header", "read_state", "save_model", "save_state"]
 
 FORMAT = 1
-_LIMIT_HEADER = 32 << 20  # bytes
+_LIMIT_HEADER = 4 << 20  # bytes
 _TYPES = ("F32", "F16", "BF16", "I64")
-_LIMIT_PIXELS = 4096 * 4096 * 3
+_LIMIT_PIXELS = 1024 * 1024 * 3  # of the images of a model: convolutions of few weights can be asked for any size
 
 
 class Model(Autoencoder):
@@ -92,9 +92,9 @@ def read_header(path: str | os.PathLike, kind: str = "model") -> dict[str, Any]:
     if not isinstance(header, dict):
         raise UserError(f"{path} was not written by imaetool: its header has no imaetool entry")
     if header.get("format") != FORMAT:
-        raise UserError(f"{path} has format {header.get('format')!r}, this imaetool reads {FORMAT}: update imaetool")
+        raise UserError(f"{path} has format {str(header.get('format'))[:40]}, this imaetool reads {FORMAT}: update imaetool")
     if header.get("kind") != kind:
-        raise UserError(f"{path} holds a {header.get('kind')}, not a {kind}")
+        raise UserError(f"{path} holds a {str(header.get('kind'))[:40]!r}, not a {kind}")
     return header
 
 
@@ -108,7 +108,7 @@ def read_state(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, An
 def _checked_shape(path: Path, shape: Any) -> tuple[int, int, int]:
     whole = isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)
     if not whole or shape[0] * shape[1] * shape[2] > _LIMIT_PIXELS:
-        raise UserError(f"{path} says that its images have shape {shape!r}: not a model that can be loaded")
+        raise UserError(f"{path} says that its images have shape {str(shape)[:40]}: not a model that can be loaded")
     return tuple(shape)
 
 
@@ -126,17 +126,17 @@ def load(path: str | os.PathLike, device: str | torch.device = "cpu") -> Model:
         with torch.device("meta"):
             model = Model(config.network, shape, config.latents)
     except (UserError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise UserError(f"{path} has settings that no model can be built from: {error}") from error
+        raise UserError(f"{path} has settings that no model can be built from: {(str(error) or type(error).__name__).splitlines()[0][:300]}") from error
     expected = model.state_dict()
     with _open(path) as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
         wanted = {name: tuple(t.shape) for name, t in expected.items()}
         if found != wanted:
             odd = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
-            raise UserError(f"{path}: the weights do not fit network {config.network} ({odd[0]} differs)")
+            raise UserError(f"{path}: the weights do not fit network {config.network} ({odd[0][:100]!r} differs)")
         for name in found:
             if (kind := file.get_slice(name).get_dtype()) not in _TYPES:
-                raise UserError(f"{path}: {name} is stored as {kind}, which no model of imaetool is")
+                raise UserError(f"{path}: {name[:100]!r} is stored as {kind}, which no model of imaetool is")
         weights = {name: file.get_tensor(name).to(expected[name].dtype) for name in found}
     model.load_state_dict(weights, assign=True)
     if any(buffer.is_meta for buffer in model.buffers()):  # constants of the network, which no file holds

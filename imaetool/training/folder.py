@@ -70,7 +70,7 @@ def write_config(folder: Path, config: Config, dataset: dict[str, Any]) -> None:
     import tomli_w
 
     text = tomli_w.dumps({**to_dict(config), "record": {"versions": versions(), "dataset": dataset}})
-    replace_file(folder / "config.toml", text.encode())
+    replace_file(folder / "config.toml", text.encode("utf-8", "backslashreplace"))
 
 
 def write_history(folder: Path, history: Iterable[tuple[int, str, float]]) -> None:

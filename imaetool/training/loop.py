@@ -157,10 +157,12 @@ class Trainer:
                     progress.sums[name] = progress.sums.get(name, 0.0) + value
                 progress.step += 1
                 progress.seconds += time.perf_counter() - began
-                if after_step(self, values) and progress.step % per_epoch:
+                whole = progress.step % per_epoch == 0
+                if whole:  # before after_step, which may save: what is saved is never between the two
+                    progress.history += [(epoch + 1, name, total / per_epoch) for name, total in progress.sums.items()]
+                    progress.sums = {}
+                if after_step(self, values) and not whole:
                     return False
-            progress.history += [(epoch + 1, name, total / per_epoch) for name, total in progress.sums.items()]
-            progress.sums = {}
             if after_epoch(self):
                 return progress.step >= epochs * per_epoch
         return True

@@ -71,6 +71,7 @@ def train(config: Config, *, output: str | None = None, reporter: Reporter | Non
         raise UserError(f"{data.name} has {len(data.train)} training images: at least 2 are needed")
     network = choose_network(data.shape) if config.network == "auto" else config.network
     config = apply(config, {"data.size": data.shape[1], "data.channels": data.shape[0], "network": network})
+    config = _for_few_images(config, len(data.train))
     with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
         run = Run(new_folder(config, output), config, data, trainer)
@@ -97,12 +98,33 @@ def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, repo
         raise UserError(f"the images of {data.name} are not those that {folder} was trained on: start a new run")
     stored = header["progress"]
     progress = Progress(stored["step"], stored["sums"], [tuple(row) for row in stored["history"]], stored["seconds"])
+    _check_sizes(config, data, tensors)
     with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
         trainer.restore(tensors, progress)
+        _check_epochs(folder, config.training.epochs, progress.step / len(trainer.batches))
         run = Run(folder, config, data, trainer)
         _write_config(run)
         return _go(run, reporter or Reporter())
+
+
+def _check_sizes(config: Config, data: ImageData, tensors: Mapping[str, torch.Tensor]) -> None:
+    """UserError where the stored weights are not those of ``config``; told before anything of that size is made."""
+    with torch.device("meta"):
+        model = checkpoint.Model(config.network, data.shape, config.latents).state_dict()
+    found = {name: value.shape for name, value in tensors.items() if name.startswith("model.")}
+    memory = len(tensors["memory.mu"]) if "memory.mu" in tensors else 0
+    takes_memory = objectives.takes(config.objective["name"], "memory")
+    if found != {f"model.{name}": value.shape for name, value in model.items()} or memory != config.training.memory * takes_memory:
+        raise UserError("the run to resume has another model or memory than its settings say: it cannot go on")
+
+
+def _check_epochs(folder: Path, epochs: int, done: float) -> None:
+    """UserError where a run has no epoch left to train; one cut off before its model was written may still end."""
+    if done > epochs:
+        raise UserError(f"{folder} has trained {done:.4g} epochs already, --epochs {epochs} is less: it counts all of them")
+    if done == epochs and (folder / MODEL).is_file():
+        raise UserError(f"{folder} is finished, at {epochs} epochs: to train on give more, --epochs {2 * epochs}")
 
 
 def _fixed(config: Config) -> Config:
@@ -119,6 +141,17 @@ def _resolved(config: Config) -> Config:
     precision = choose_precision(config.training.precision, device)
     config = replace(config, objective=objectives.check(config.objective))
     return apply(config, {"training.device": str(device), "training.precision": precision})
+
+
+def _for_few_images(config: Config, images: int) -> Config:
+    """``config`` with training.least_steps worked out for that many images: smaller batches, more epochs."""
+    training = config.training
+    if not training.least_steps:
+        return config
+    size = min(training.batch_size, max(2, images // 8))
+    epochs = max(training.epochs, -(-training.least_steps // max(1, images // size)))
+    decay = training.lr_decay ** (training.epochs / epochs)  # as much in all
+    return apply(config, {"training.least_steps": 0, "training.batch_size": size, "training.epochs": epochs, "training.lr_decay": decay})
 
 
 def _trainer(config: Config, data: ImageData, batches: Batches | None = None) -> Trainer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from imaetool.errors import UserError
@@ -13,7 +15,7 @@ from imaetool.zoo.manifest import Model as Row
 
 __all__ = ["find_model", "finished_runs", "load", "newest_with_factors", "packaged_file", "row_file"]
 
-MODEL = "model.safetensors"
+MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"  # of a run's folder: finished, and on the way
 DEFAULT, DEFAULT_EVAL, DEFAULT_FACTORS = "imae-mnist", "imae-digits", "imae-dsprites"
 
 
@@ -83,31 +85,65 @@ def _train(row: Row) -> str:
 def find_model(name: str | None, default: str = DEFAULT) -> tuple[Path, str]:
     """(file, how it was found) of a model file, a run's folder or name, a model of the zoo, or OWNER/REPO[:FILE].
 
-    None: the newest run, or where there is none the packaged model ``default``.
+    None: the newest run, or where there is none the packaged model ``default``. A name under runs/ is never one on the Hub.
     Raises UserError saying what to do if there is none.
     """
     if name is None:
-        if runs := finished_runs():
-            return runs[0], "the newest finished run"
-        if (path := packaged_file(default)) is not None:
-            return path, f"{default}, packaged; there is no finished run under runs/"
-        raise UserError("no finished run under runs/: train one with  imaetool train  or give --model PATH")
-    for folder in (Path(name), Path("runs") / name):
-        if folder.is_dir():
-            if (folder / MODEL).is_file():
-                return folder / MODEL, "as given"
+        return _newest(default)
+    folders = [folder for folder in (Path(name), Path("runs") / name) if folder.is_dir()]
+    for folder in folders:
+        if (folder / MODEL).is_file():
+            return folder / MODEL, "as given"
+        if (folder / CHECKPOINT).is_file():
             raise UserError(f"{folder} holds no {MODEL}: the run is not finished; go on with  imaetool train --resume {folder}")
-    if Path(name).exists():
+    if not folders and Path(name).exists():
         return Path(name), "as given"
     rows = read_manifest()
     if name in rows:
         path, how = row_file(rows[name])
         return path, f"{name}, {how}"
+    if folders:
+        raise _no_run(folders[0])
     from imaetool.zoo import hub
 
-    if (place := hub.split_name(name)) is not None:
+    if not _is_under_runs(name) and (place := hub.split_name(name)) is not None:
         return hub.fetch(*place), "from the Hub"
-    known = [p.parent.name for p in finished_runs()[:5]] + [n for n, row in rows.items() if row.status == "ready"]
-    raise UserError(
-        f"no model {name!r}: give a .safetensors file, a run's folder, OWNER/REPO on the Hub" + (f", or one of {', '.join(known)}" if known else "")
+    raise _unknown(name, rows)
+
+
+def _newest(default: str) -> tuple[Path, str]:
+    """The newest finished run, else the packaged model ``default``; UserError where there is neither."""
+    if runs := finished_runs():
+        return runs[0], "the newest finished run"
+    if (path := packaged_file(default)) is not None:
+        return path, f"{default}, packaged; there is no finished run under runs/"
+    raise UserError("no finished run under runs/: train one with  imaetool train  or give --model PATH")
+
+
+def _is_under_runs(name: str | os.PathLike) -> bool:
+    """Whether a path, there or not, lies in the folder of runs.
+
+    >>> _is_under_runs("runs/imae-mnist-1"), _is_under_runs("someone/runs")
+    (True, False)
+    """
+    parts = Path(name).parts
+    return len(parts) > 1 and parts[0] == "runs"
+
+
+def _no_run(folder: Path) -> UserError:
+    """The error for a folder that is none of a run's: often it holds the pictures to train on."""
+    advice = "" if _is_under_runs(folder) else f"; to train on pictures in it:  imaetool train --data {folder}"
+    return UserError(f"{folder} is not a run's folder: it holds neither {MODEL} nor {CHECKPOINT}{advice}")
+
+
+def _unknown(name: str, rows: Mapping[str, Row]) -> UserError:
+    """The error for a name that is no model's: names the nearest one, and what there is."""
+    runs = [path.parent.name for path in finished_runs()]
+    ready = [other for other, row in rows.items() if row.status == "ready"]
+    near = get_close_matches(Path(name).name, [*runs, *ready], n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    what = f"no such run {name!r}: " if _is_under_runs(name) else f"no model {name!r}: "
+    known = list(dict.fromkeys([*runs[:5], *ready]))
+    return UserError(
+        f"{what}{hint}give a .safetensors file, a run's folder, OWNER/REPO on the Hub" + (f", or one of {', '.join(known)}" if known else "")
     )

@@ -6,9 +6,12 @@ HF_ENDPOINT and HF_TOKEN mean what they mean to it. IMAETOOL_OFFLINE asks for no
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imaetool.errors import UserError
@@ -99,16 +102,47 @@ def _download(name: str, file: str, revision: str | None) -> Path:
     from imaetool.data.download import is_offline
 
     try:
-        return Path(
-            hf_hub_download(
-                name, file, revision=revision, local_files_only=is_offline(), library_name="imaetool", library_version=__version__
+        with _quiet():
+            return Path(
+                hf_hub_download(
+                    name, file, revision=revision, local_files_only=is_offline(), library_name="imaetool", library_version=__version__
+                )
             )
-        )
     except Exception as error:  # the client raises its own errors, its HTTP library's, the system's, and plain ones
         names = {kind.__name__ for kind in type(error).__mro__}
         if names & (_CUT | _NO_CONNECTION) and (path := cached(name, file, revision or "")) is not None:
             return path  # the client looks there itself for most failures, but not for all
         raise UserError(explain(error, name, file, revision or "")) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the client logs of its tries, unless HF_HUB_VERBOSITY or HF_DEBUG asks for it; errors are raised.
+
+    Where a terminal is watched one line stands there while the client tries again, and goes when it is done.
+    """
+    if any(os.environ.get(name) for name in ("HF_HUB_VERBOSITY", "HF_DEBUG")):
+        yield
+        return
+    told: list[logging.LogRecord] = []
+    live = sys.stderr.isatty()
+
+    def kept(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR and not told and live:
+            print("the Hub does not answer yet: trying again", end="", file=sys.stderr, flush=True)
+            told.append(record)
+        return record.levelno >= logging.ERROR
+
+    handlers = list(logging.getLogger("huggingface_hub").handlers)
+    for handler in handlers:
+        handler.addFilter(kept)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(kept)
+        if told:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _wrong(path: Path, sha256: str, size: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from imaetool.encoding import read_options
 from imaetool.errors import UserError
+from imaetool.evaluation.encode import images_at_once
 from imaetool.evaluation.likeness import share_unlike
 from imaetool.images import UnreadableImage, read
 from imaetool.training.checkpoint import Model, load
@@ -17,7 +18,7 @@ from imaetool.zoo.manifest import read_manifest
 
 __all__ = ["better_model", "unlike_warning"]
 
-_LOOKED_AT = 64
+_LOOKED_AT = 64  # fewer of large pictures
 _UNLIKE = 0.5  # more than this share of the pictures beyond the limit is unlike
 
 
@@ -25,8 +26,8 @@ def _pictures(model: Model, paths: Sequence[Path], invert: bool = False) -> np.n
     """The readable ones among some of ``paths``, as ``model`` would see them."""
     options = read_options(model)
     options["invert"] ^= invert
-    found = []
-    for path in paths[:: max(1, len(paths) // _LOOKED_AT)][:_LOOKED_AT]:
+    found, most = [], min(_LOOKED_AT, images_at_once(model.shape))
+    for path in paths[:: max(1, len(paths) // most)][:most]:
         try:
             found.append(read(path, **options))
         except UnreadableImage:

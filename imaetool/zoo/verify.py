@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from imaetool.data import open_data
+from imaetool.config import Data
+from imaetool.data import ImageData, dsprites, open_data
+from imaetool.data.catalogue import DATASETS, find
+from imaetool.data.paths import cache_dir
+from imaetool.data.progress import report
 from imaetool.errors import UserError
 from imaetool.training.checkpoint import load
 from imaetool.zoo.find import row_file
@@ -32,7 +36,7 @@ def verify(
 ) -> list[Check]:
     """The checksum of the model's file, and unless ``figures`` is False each figure again on its dataset.
 
-    A dataset that is not here leaves its figures "not checked", with the reason.
+    A dataset that is not here is not fetched: it leaves its figures "not checked", with the reason.
     UserError where the file is nowhere, or is no model.
     """
     path, _ = row_file(row)
@@ -43,7 +47,7 @@ def verify(
         return checks
     model = load(path)
     try:
-        data = open_data(replace(model.config.data, root=data_root))
+        data = _open_here(replace(model.config.data, root=data_root))
     except UserError as error:
         return checks + [Check(_what(f), f"{f.value:.4f}", str(error), "not checked") for f in row.figures]
     same = data.checksum == row.data.get("checksum")
@@ -54,6 +58,16 @@ def verify(
         again = {(f.metric, f.variant): f for f in figures_of(model, data, metrics, settings, split, progress)}
         checks += [_compared(f, again.get((f.metric, f.variant))) for f in kept]
     return checks
+
+
+def _open_here(config: Data) -> ImageData:
+    """The dataset, without a download; UserError where it is not here. dSprites is drawn where it is not."""
+    entry = DATASETS.get(config.name)
+    if entry is not None and entry.places and find(entry, config.root) is None:
+        if entry.name != "dsprites":
+            raise UserError(f"{entry.name} is not here (--data-root)")
+        dsprites.open_packed(cache_dir(), lambda done, total: report(f"rendering {entry.title}", done, total))
+    return open_data(config)
 
 
 def _what(figure: Figure) -> str:
