@@ -92,7 +92,7 @@ def test_safetensors_of_another_tool(tmp_path):
 
 
 def test_a_training_state_is_not_a_model(run_folder):
-    with pytest.raises(UserError, match="holds a training state, not a model"):
+    with pytest.raises(UserError, match="holds a 'training state', not a model"):
         imaetool.load(run_folder / CHECKPOINT)
 
 
@@ -102,7 +102,11 @@ def test_a_training_state_is_not_a_model(run_folder):
     (lambda e: e.update(shape=[3, 10**6, 10**6]), "shape"),
     (lambda e: e.update(shape="1x8x8"), "shape"),
     (lambda e: e["config"]["latents"].update(continuous=11), "the weights do not fit"),
-    (lambda e: e["config"]["latents"].update(categories=[10**9]), "the weights do not fit"),
+    (lambda e: e["config"]["latents"].update(categories=[10**9]), "at most 65,536 units"),
+    (lambda e: e["config"]["latents"].update(continuous=10**30), "at most 65,536 units"),
+    (lambda e: e["config"]["latents"].update(categories=[60_000]), "the weights do not fit"),
+    (lambda e: e.update(kind="\x1b]0;odd\x07" * 10**4), r"holds a '\\x1b"),
+    (lambda e: e["config"].update(network="n" * 10**6), "unknown network 'nnn"),
     (lambda e: e["config"]["latents"].update(continuous=-1), "settings that no model can be built from"),
     (lambda e: e["config"].update(network="../../evil"), "settings that no model can be built from"),
     (lambda e: e["config"].update(network="mlp-imae-64"), "the weights do not fit"),
@@ -115,8 +119,22 @@ def test_hostile_headers(model_file, change, message):
     if message == "":  # a missing section takes its defaults, which here are the right ones
         assert imaetool.load(model_file).latents.continuous == 10
         return
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as error:
         imaetool.load(model_file)
+    assert len(str(error.value)) < 2000
+
+
+def test_a_huge_header_is_not_read(model_file):
+    rewrite(model_file, lambda e: e.update(record={"names": ["x"] * 10**6}))
+    with pytest.raises(UserError, match="announces a header of"):
+        imaetool.load(model_file)
+
+
+def test_a_model_of_few_weights_for_huge_images_takes_them_few_at_a_time():
+    from imaetool.evaluation.encode import images_at_once
+
+    assert images_at_once((1, 28, 28)) > 1000 and images_at_once((3, 64, 64)) > 1000
+    assert images_at_once((3, 1024, 1024)) == 5 and images_at_once((3, 10**5, 10**5)) == 1
 
 
 def test_weights_of_another_shape_or_name(model_file):

@@ -78,6 +78,37 @@ def test_no_links_and_no_devices_in_a_tar(tmp_path, kind):
     refused(tar_of(tmp_path / "x.tar", info("way", kind, "/etc"), ("way/passwd", b"bad")), tmp_path, "link, a device")
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+@pytest.mark.parametrize("size", [2 << 20, -512])
+def test_no_endless_header_in_a_tar(tmp_path, kind, size):
+    member = info("././@LongLink", kind)
+    member.size = size
+    path = tmp_path / "long.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(2 << 20) + bytes(1024))
+    refused(path, tmp_path, "a header of")
+
+
+def test_a_negative_size_is_refused(tmp_path):
+    member = info("x.png", tarfile.REGTYPE)
+    member.size = -512
+    (tmp_path / "back.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    refused(tmp_path / "back.tar", tmp_path, "a header of -512 bytes")
+
+
+def test_long_names_still_come_out(tmp_path):
+    name = "folder/" * 40 + "x.png"
+    path = tar_of(tmp_path / "deep.tar", (name, b"abc"))
+    assert list(read_members(path)) == [(name, b"abc")]
+
+
+def test_large_pictures_are_handed_over_few_at_a_time():
+    from imaetool.data.decoding import _CHUNK_BYTES, _chunks
+
+    small, large = [(str(i), b"x") for i in range(70)], [(str(i), bytes(_CHUNK_BYTES // 2 + 1)) for i in range(4)]
+    assert [len(chunk) for chunk, _ in _chunks(small)] == [32, 32, 6]
+    assert [(len(chunk), size) for chunk, size in _chunks(large)] == [(2, _CHUNK_BYTES + 2)] * 2
+
+
 def test_no_links_in_a_zip(tmp_path):
     link = zipfile.ZipInfo("way")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content) if server.tells else '*'}")
         if server.tag:
             self.send_header("ETag", server.tag)
         self.send_header("Content-Length", str(len(content) - start))
@@ -69,7 +69,7 @@ def server(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.content, server.asked, server.cuts = CONTENT, [], []
-    server.ranges, server.tag, server.pause = True, '"one"', 0.0
+    server.ranges, server.tag, server.pause, server.tells = True, '"one"', 0.0, True
     server.url = f"http://127.0.0.1:{server.server_port}/file.bin"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
@@ -100,6 +100,12 @@ def test_a_cut_download_goes_on(server, tmp_path, ranges):
     server.cuts, server.ranges = [400_000, 500_000 if ranges else 2_000_000], ranges
     assert fetch(server.url, tmp_path / "f", sha256=SHA).read_bytes() == CONTENT
     assert server.asked[:2] == [None, "bytes=400000-"]
+
+
+def test_a_rest_of_unknown_total_is_still_counted(server, tmp_path):
+    server.tells, server.cuts = False, [400_000, 300_000]
+    assert fetch(server.url, tmp_path / "f").read_bytes() == CONTENT  # no checksum, no size known beforehand
+    assert server.asked == [None, "bytes=400000-", "bytes=700000-"]
 
 
 def test_without_a_checksum_only_the_same_version_is_resumed(server, tmp_path):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from imaetool.training.checkpoint import Model
 
-__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "warn", "warn_if_unlike"]
+__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "tell", "warn", "warn_if_unlike"]
 
 ModelName = Annotated[
     str | None,
@@ -30,6 +30,11 @@ DataRoot = Annotated[str, typer.Option(help="Folder that holds dataset files (de
 def say(message: str) -> None:
     """A message for people: on stderr, plain."""
     print(plain(message), file=sys.stderr, flush=True)
+
+
+def tell(message: object) -> None:
+    """A line on stdout that people read: nothing in it acts on their terminal. (A path to be used goes out as it is.)"""
+    typer.echo(plain(str(message)))
 
 
 def warn(message: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imaetool.cli.common import DataRoot, Json, print_json, say
+from imaetool.cli.common import DataRoot, Json, print_json, say, tell
 from imaetool.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_(data_root: DataRoot = "", json: Json = False) -> None:
         shape = f" {'x'.join(map(str, entry.shape))}" if any(entry.shape) else ""
         has = "the labels and factors you give" if entry.name == "folder" else _has(entry)
         count = entry.images.partition(":")[0]
-        typer.echo(f"{entry.name:<{width}}  {count}{shape}, {has}: {state}{f', {where}' if where else ''}")
+        tell(f"{entry.name:<{width}}  {count}{shape}, {has}: {state}{f', {where}' if where else ''}")
 
 
 def _facts(entry: Dataset) -> dict[str, Any]:
@@ -85,14 +85,14 @@ def info(name: NameOrPath, data_root: DataRoot = "", json: Json = False) -> None
         "factors": ", ".join(f"{n} ({size} values)" for n, size in entry.factors.items()) or "none",
         "state": f"{state} {where}".strip(), "note": entry.note,
     }
-    typer.echo(f"{entry.name}: {entry.title}")
+    tell(f"{entry.name}: {entry.title}")
     for what, value in lines.items():
         if value:
-            typer.echo(f"  {what:<8} {value}")
+            tell(f"  {what:<8} {value}")
     for file in entry.files:
         size = f"{file.size:,} bytes" if file.size else "size not published"
         known = f"sha256 {file.sha256}" if file.sha256 else f"md5 {file.md5}" if file.md5 else "no checksum published"
-        typer.echo(f"  file     {file.path}, {size}, {known}")
+        tell(f"  file     {file.path}, {size}, {known}")
 
 
 def _open(path: str) -> Any:
@@ -111,11 +111,11 @@ def _describe(path: str, json: bool) -> None:
     if json:
         print_json({"path": path, **facts})
         return
-    typer.echo(f"{path}: {facts['images']:,} images, {facts['test']:,} of them for the test")
-    typer.echo(f"  shape    {found.chosen}")
-    typer.echo(f"  labels   {', '.join(found.label_names) or 'none: no class sub-folders'}")
+    tell(f"{path}: {facts['images']:,} images, {facts['test']:,} of them for the test")
+    tell(f"  shape    {found.chosen}")
+    tell(f"  labels   {', '.join(found.label_names) or 'none: no class sub-folders'}")
     if found.unreadable:
-        typer.echo(f"  {len(found.unreadable)} files cannot be read: imaetool data verify {path}")
+        tell(f"  {len(found.unreadable)} files cannot be read: imaetool data verify {path}")
 
 
 @app.command()
@@ -149,7 +149,7 @@ def verify(name: NameOrPath, data_root: DataRoot = "") -> None:
     entry = lookup(name)
     results = list(verify_dataset(entry, data_root))
     for path, state, details in results:
-        typer.echo(f"{state:<9}  {path}  {details}")
+        tell(f"{state:<9}  {path}  {details}")
     wrong = [path for path, state, _ in results if state == "wrong"]
     if wrong:
         raise UserError(f"{len(wrong)} of {len(results)} files are not the published ones: remove them and run imaetool data fetch {name}")
@@ -157,7 +157,7 @@ def verify(name: NameOrPath, data_root: DataRoot = "") -> None:
         state, where = _state(entry, data_root)
         if state == "absent":
             raise absent(entry, data_root)
-        typer.echo(f"unchecked  {where or entry.made}  {state}: nothing with a published checksum")
+        tell(f"unchecked  {where or entry.made}  {state}: nothing with a published checksum")
 
 
 def _verify_pictures(path: str) -> None:
@@ -165,8 +165,8 @@ def _verify_pictures(path: str) -> None:
 
     found = _open(path)
     for file, reason in found.unreadable:
-        typer.echo(f"unreadable  {shown(file)}  {reason}")
+        tell(f"unreadable  {shown(file)}  {reason}")
     total = len(found.images) + len(found.unreadable)
     if found.unreadable:
         raise UserError(f"{len(found.unreadable)} of {total} images in {path} cannot be read")
-    typer.echo(f"all {total} images can be read")
+    tell(f"all {total} images can be read")

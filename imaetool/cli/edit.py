@@ -57,6 +57,6 @@ def edit(
         row = np.stack([given, plain, edited])[None]
         save_png(grid(row, column_labels=["picture", "reconstruction", "edited"], title="; ".join(changes)), path)
     else:
-        pixels = np.rint(edited * 255).astype(np.uint8)
+        pixels = np.rint(np.nan_to_num(edited) * 255).astype(np.uint8)
         save_png(Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)), path)
     typer.echo(path)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Json, print_json
+from imaetool.cli.common import Json, print_json, tell
 
 __all__ = ["app"]
 
@@ -27,7 +27,7 @@ def list_(json: Json = False) -> None:
         return
     width = max(len(name) for name, _ in rows)
     for name, c in rows:
-        typer.echo(f"{name:<{width}}  {c.objective['name']} on {c.data.name}, {c.network}: {c.source}")
+        tell(f"{name:<{width}}  {c.objective['name']} on {c.data.name}, {c.network}: {c.source}")
 
 
 @app.command()

@@ -136,6 +136,8 @@ def _resume(which: str, changes: dict[str, Any]) -> Run:
     from imaetool.training.run import resume
 
     folder = newest_unfinished() if which == "auto" else Path(which)
+    if not folder.exists() and (Path("runs") / which).is_dir():
+        folder = Path("runs") / which  # a run's name, as --model takes it
     say(f"resuming {folder}")
     reporter = ScreenReporter()
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imaetool.cli.common import DataRoot, Json, print_json, say
+from imaetool.cli.common import DataRoot, Json, print_json, say, tell
 from imaetool.errors import UserError
 
 __all__ = ["app"]
@@ -78,7 +78,7 @@ def list_(json: Json = False) -> None:
     for name, row in rows.items():
         size = f"{row.size / 1e6:.1f} MB, " if row.size else ""
         figures = f": {told}" if (told := _headline(row)) else ""
-        typer.echo(f"{name:<{width}}  {data[name]:<{middle}}  {size}{_where(row)}{figures}")
+        tell(f"{name:<{width}}  {data[name]:<{middle}}  {size}{_where(row)}{figures}")
 
 
 @app.command()
@@ -100,10 +100,10 @@ def info(name: Annotated[str, typer.Argument(help="A model of the zoo.")], json:
     }
     for key, value in lines.items():
         if value:
-            typer.echo(f"{key:<20} {value}")
+            tell(f"{key:<20} {value}")
     for f in row.figures:
         settings = "".join(f", {k} {v if not isinstance(v, (list, tuple)) else ' '.join(v)}" for k, v in f.settings.items())
-        typer.echo(f"{f.metric:<20} {f.value:.4f} {f.unit} +- {f.tolerance:.4g} ({f.variant}; {f.split} split, N = {f.n:,}{settings})")
+        tell(f"{f.metric:<20} {f.value:.4f} {f.unit} +- {f.tolerance:.4g} ({f.variant}; {f.split} split, N = {f.n:,}{settings})")
 
 
 def _rows(names: list[str] | None, bundled: bool = False) -> list[Any]:
@@ -159,7 +159,7 @@ def verify(
         found[row.name] = check(row, figures=figures, data_root=data_root)
         if not json:
             for line in _lines(row.name, found[row.name]):
-                typer.echo(line)
+                tell(line)
     if json:
         print_json({name: [asdict(c) for c in checks] for name, checks in found.items()})
     bad = [name for name, checks in found.items() if any(c.result == "differs" for c in checks)]
