@@ -5,6 +5,9 @@ from difflib import get_close_matches
 __all__ = ["UserError", "plain", "unknown_name"]
 
 
+_MANY = 20  # names; more are listed only where none is near what was given
+
+
 class UserError(Exception):
     """Wrong input. The command line prints its one line and exits with code 1."""
 
@@ -29,4 +32,5 @@ def unknown_name(kind: str, name: str, known) -> UserError:
     name = name[:100]
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}(known: {', '.join(known)})")
+    known = "" if near and len(known) > _MANY else f"(known: {', '.join(known)})"
+    return UserError(f"unknown {kind} {name!r}: {hint}{known}".rstrip())

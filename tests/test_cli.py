@@ -315,6 +315,27 @@ def test_a_few_pictures_are_trained_on_long_enough(work):
     assert _for_few_images(given, 40) == given
 
 
+def test_invert_reads_pictures_with_dark_and_light_exchanged(work):
+    from PIL import Image, ImageOps
+
+    picture = Image.effect_noise((8, 8), 90)
+    picture.save(work / "light.png")
+    ImageOps.invert(picture).save(work / "dark.png")
+    plain, inverted = (run("encode", *a, "-o", "-", cwd=work).stdout for a in (["light.png"], ["dark.png", "--invert"]))
+    assert json.loads(plain)["mu"] == json.loads(inverted)["mu"] != json.loads(run("encode", "dark.png", "-o", "-", cwd=work).stdout)["mu"]
+
+
+def test_a_run_on_a_folder_finds_it_from_elsewhere(work):
+    from imaetool.cli.evaluate import _folder_of
+    from imaetool.config import Data
+
+    (work / "elsewhere").mkdir()
+    run_file = work / "runs" / "mine" / "model.safetensors"
+    assert _folder_of(run_file, Data(name="folder", root="images")).root == str(work.resolve() / "images")
+    assert _folder_of(run_file, Data(name="folder", root="gone")).root == "gone"
+    assert _folder_of(run_file, Data(name="mnist", root="images")).root == "images"
+
+
 def test_newest_run_wins(work, home):
     (work / "runs").unlink()
     shutil.copytree(home / "runs" / "imae-digits-1", work / "runs" / "old")

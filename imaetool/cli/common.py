@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from imaetool.training.checkpoint import Model
 
-__all__ = ["DataRoot", "Device", "Json", "ModelName", "load_model", "print_json", "say", "tell", "warn", "warn_if_unlike"]
+__all__ = ["DataRoot", "Device", "Invert", "Json", "ModelName", "load_model", "print_json", "say", "tell", "warn", "warn_if_unlike"]
 
 ModelName = Annotated[
     str | None,
@@ -24,6 +25,7 @@ ModelName = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Exchange dark and light of the pictures first.")]
 DataRoot = Annotated[str, typer.Option(help="Folder that holds dataset files (default: $IMAETOOL_DATA, ./data, or the cache).")]
 
 
@@ -46,8 +48,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None = None) -> Model:
-    """The model that --model names, or the newest finished run, or the packaged one; says on stderr which."""
+def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None = None, invert: bool = False) -> Model:
+    """The model that --model names, or the newest finished run, or the packaged one; says on stderr which.
+
+    ``invert``: pictures for it are read with dark and light exchanged.
+    """
     from imaetool.training.checkpoint import load
     from imaetool.training.device import choose_device
     from imaetool.zoo.find import find_model
@@ -55,6 +60,8 @@ def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None 
     path, how = found or find_model(name)
     chosen = choose_device(device)
     model = load(path, chosen)
+    if invert:
+        model.config = replace(model.config, data=replace(model.config.data, invert=not model.config.data.invert))
     say(f"model: {path} ({how})")
     return model
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say, warn_if_unlike
+from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike
 from imaetool.errors import UserError
 
 __all__ = ["edit"]
@@ -21,6 +21,7 @@ def edit(
     category: Annotated[int | None, typer.Option(help="What the category becomes.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: <picture>-edited.png in this folder.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Write picture, reconstruction and edit side by side.")] = False,
+    invert: Invert = False,
     model: ModelName = None,
     device: Device = "auto",
 ) -> None:
@@ -43,7 +44,7 @@ def edit(
     from imaetool.encoding import encode_pictures, read_pictures
     from imaetool.pictures import grid, save_png
 
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, invert=invert)
     codes = encode_pictures(loaded, [picture])
     warn_if_unlike(loaded, [picture])
     edited = latents.edit(loaded, codes, dict(zip(units, values)), category)[0].cpu().numpy()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say, warn, warn_if_unlike
+from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn, warn_if_unlike
 from imaetool.errors import UserError
 
 __all__ = ["encode"]
@@ -20,6 +20,7 @@ def encode(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file and write nothing.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Decoding threads; 0: one for each processor.")] = 0,
+    invert: Invert = False,
     model: ModelName = None,
     device: Device = "auto",
 ) -> None:
@@ -36,7 +37,7 @@ def encode(
         paths = list_images(images)
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, invert=invert)
     warn_if_unlike(loaded, paths)
     bad: list[Unreadable] = []
 

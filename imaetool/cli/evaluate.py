@@ -109,7 +109,7 @@ def _open(loaded, data: str | None, data_root: str):
     if data is not None and data in DATASETS:
         config = replace(config, name=data, root="", labels="", factors="")
     elif data is None and loaded.path.with_name("config.toml").is_file():
-        pass  # a run of this machine: its data is where it says
+        config = _folder_of(loaded.path, config)  # a run of this machine: its data is where it says
     elif data is None and config.name == "folder":
         raise UserError(f"{loaded.path} was made from pictures of its author's: give yours, --data FOLDER")
     elif data is None:
@@ -127,6 +127,12 @@ def _open(loaded, data: str | None, data_root: str):
 
 
 _FEW = 50
+
+
+def _folder_of(path: Path, config):
+    """A run's own settings of data; a folder of pictures that was given relative to where it trained is found from there."""
+    from_there = path.resolve().parents[2] / config.root
+    return replace(config, root=str(from_there)) if config.name == "folder" and not Path(config.root).exists() and from_there.exists() else config
 
 
 def _warn_if_little(subject: Subject) -> None:

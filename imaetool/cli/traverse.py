@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imaetool.cli.common import Device, ModelName, load_model, say, warn_if_unlike
+from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike
 from imaetool.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def traverse(
     images: Annotated[list[Path] | None, typer.Option("--image", help="A picture for a row, with --unit all for a block of rows; give it several times. Default: a row per category.")] = None,
     gif: Annotated[bool, typer.Option("--gif", help="Write an animation as well.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="NAME.png; with --gif also NAME.gif. Default: traverse-unit-<n>.png.")] = None,
+    invert: Invert = False,
     model: ModelName = None,
     device: Device = "auto",
 ) -> None:
@@ -41,7 +42,7 @@ def traverse(
     from imaetool import latents
     from imaetool.pictures import save_gif, save_png
 
-    loaded = load_model(model, device)
+    loaded = load_model(model, device, invert=invert)
     if wanted is not None:
         latents.check_unit(loaded, wanted)
     elif not loaded.latents.continuous:

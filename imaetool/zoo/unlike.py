@@ -61,7 +61,7 @@ def unlike_warning(model: Model, paths: Sequence[Path]) -> str | None:
     kind = model.record.get("dataset", {}).get("name", "other pictures")
     what = "this picture is" if len(images) == 1 else f"{round(100 * share)} % of these pictures are"
     if (share_unlike(model, _pictures(model, paths, invert=True)) or 0) <= _UNLIKE:
-        advice = "with dark and light exchanged they fit"
+        advice = "with --invert, dark and light exchanged, they fit"
     elif better := better_model(paths, model.path):
         advice = f"--model {better} fits better"
     else:
