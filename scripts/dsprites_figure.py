@@ -27,7 +27,7 @@ def measured(run: Path) -> dict[str, str]:
     with open(run / "history.csv", newline="") as file:
         terms = {row["term"]: float(row["nats"]) for row in csv.DictReader(file)}  # the last epoch's
     print(run.name, value, flush=True)
-    names = ("mig mig-chen", "mig mig-exact", "reconstruction sampled code")
+    names = ("mig-chen", "mig-exact", "reconstruction sampled code")
     numbers = [*(next(v for k, v in value.items() if k.startswith(name)) for name in names), terms.get("total_correlation", float("nan"))]
     training = model.config.training
     return dict(zip(COLUMNS, [model.config.name, str(training.seed), str(training.epochs), *(f"{n:.4f}" for n in numbers)], strict=True))

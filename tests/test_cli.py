@@ -325,13 +325,13 @@ def test_invert_reads_pictures_with_dark_and_light_exchanged(work):
     assert json.loads(plain)["mu"] == json.loads(inverted)["mu"] != json.loads(run("encode", "dark.png", "-o", "-", cwd=work).stdout)["mu"]
 
 
-def test_a_run_on_a_folder_finds_it_from_elsewhere(work):
+def test_a_run_on_a_folder_finds_it_from_elsewhere(tmp_path):
     from imaetool.cli.evaluate import _folder_of
     from imaetool.config import Data
 
-    (work / "elsewhere").mkdir()
-    run_file = work / "runs" / "mine" / "model.safetensors"
-    assert _folder_of(run_file, Data(name="folder", root="images")).root == str(work.resolve() / "images")
+    (tmp_path / "images").mkdir()
+    run_file = tmp_path / "runs" / "mine" / "model.safetensors"
+    assert _folder_of(run_file, Data(name="folder", root="images")).root == str(tmp_path.resolve() / "images")
     assert _folder_of(run_file, Data(name="folder", root="gone")).root == "gone"
     assert _folder_of(run_file, Data(name="mnist", root="images")).root == "images"
 
