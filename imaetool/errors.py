@@ -31,6 +31,6 @@ def unknown_name(kind: str, name: str, known) -> UserError:
     known = sorted(set(known))
     name = name[:100]
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    known = "" if near and len(known) > _MANY else f"(known: {', '.join(known)})"
-    return UserError(f"unknown {kind} {name!r}: {hint}{known}".rstrip())
+    hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
+    known = "" if near and len(known) > _MANY else f" (known: {', '.join(known)})"
+    return UserError(f"unknown {kind} {name!r}{hint}{known}")
