@@ -146,9 +146,12 @@ def test_report_is_written_whole(runs):
     assert "no folder" in one_line(run("eval", "a", "--report", "no/such/r.html", cwd=runs, code=1))
 
 
-def test_a_factor_metric_without_factors_is_one_line(runs):
+def test_a_factor_metric_without_factors_is_one_line(runs, monkeypatch):
+    from imaetool.zoo import find
+
     said = one_line(run("eval", "--model", "a", "--metric", "mig", cwd=runs, code=1))
     assert said == "error: metric mig needs ground-truth factors, and digits has none"
+    monkeypatch.setattr(find, "packaged_file", lambda name: None)
     said = one_line(run("eval", "--metric", "mig", cwd=runs, code=1))
     assert "no finished run under runs/ on a dataset with ground-truth factors" in said and "imaetool train --recipe" in said
 
