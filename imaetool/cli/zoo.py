@@ -36,7 +36,7 @@ def _where(row: Any) -> str:
 
 def _headline(row: Any) -> str:
     """The figures that say most, in one line, with their units and N."""
-    shown = [f for f in row.figures if f.metric in ("accuracy", "mig", "active-units", "mutual-information", "reconstruction")]
+    shown = [f for f in row.figures if f.metric in ("accuracy", "mig-chen", "active-units", "reconstruction")]
     first: dict[str, Any] = {}
     for figure in shown:
         first.setdefault(figure.metric, figure)
