@@ -112,6 +112,7 @@ _CHOICES = {
     "training.precision": ("auto", "fp32", "bf16"),
 }
 _MOST_LATENTS = 65_536
+MOST_SIDE = 1024  # pixels of an image; a model of larger ones is not loaded either
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
     "data.size", "latents.continuous", "training.seed", "training.least_steps", "training.start", "training.lr_decay_from", "training.momentum", "training.clip_norm", "training.memory", "training.memory_after", "smoothness.vat",
@@ -135,6 +136,8 @@ def check(config: Config) -> None:
     for key in _NOT_NEGATIVE:
         if not 0 <= _get(config, key) < float("inf"):
             raise UserError(f"{key} = {_get(config, key)}: must be 0 or more")
+    if config.data.size > MOST_SIDE:
+        raise UserError(f"data.size = {config.data.size}: at most {MOST_SIDE}")
     latents = config.latents
     if any(size < 2 for size in latents.categories):
         raise UserError(f"latents.categories = {list(latents.categories)}: each needs 2 values or more (or [] for none)")

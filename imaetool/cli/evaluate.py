@@ -106,17 +106,17 @@ def _open(loaded, data: str | None, data_root: str):
     from imaetool.data import open_data
 
     config = loaded.config.data
-    if data is not None and data in DATASETS:
-        config = replace(config, name=data, root="", labels="", factors="")
-    elif data is None and loaded.path.with_name("config.toml").is_file():
+    if data is None and loaded.path.with_name("config.toml").is_file():
         config = _folder_of(loaded.path, config)  # a run of this machine: its data is where it says
     elif data is None and config.name == "folder":
         raise UserError(f"{loaded.path} was made from pictures of its author's: give yours, --data FOLDER")
     elif data is None:
         config = replace(config, root="", labels="", factors="")  # a file from elsewhere chooses no path here
+    elif data in DATASETS:
+        config = replace(config, name=data, root="", labels="", factors="")
+    elif not Path(data).exists():
+        raise UserError(f"--data {data}: not a dataset ({', '.join(DATASETS)}) and no such folder")
     else:
-        if not Path(data).exists():
-            raise UserError(f"--data {data}: not a dataset ({', '.join(DATASETS)}) and no such folder")
         config = replace(config, name="folder", root=data, labels="", factors="")
     if data_root and config.name != "folder":
         config = replace(config, root=data_root)
@@ -131,7 +131,7 @@ _FEW = 50
 
 def _folder_of(path: Path, config):
     """A run's own settings of data; a folder of pictures that was given relative to where it trained is found from there."""
-    from_there = path.resolve().parents[2] / config.root
+    from_there = path.resolve().parent.parent.parent / config.root
     return replace(config, root=str(from_there)) if config.name == "folder" and not Path(config.root).exists() and from_there.exists() else config
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from imaetool.config import Config, from_dict, to_dict
+from imaetool.config import MOST_SIDE, Config, from_dict, to_dict
 from imaetool.errors import UserError
 from imaetool.files import replace_file
 from imaetool.model import Autoencoder
@@ -27,9 +27,9 @@ from imaetool.training.record import checked_record
 __all__ = ["FORMAT", "Model", "load", "read_header", "read_state", "save_model", "save_state"]
 
 FORMAT = 1
-_LIMIT_HEADER = 4 << 20  # bytes
+_LIMIT_HEADER = {"model": 4 << 20, "training state": 32 << 20}  # bytes; a state holds the history of every epoch
 _TYPES = ("F32", "F16", "BF16", "I64")
-_LIMIT_PIXELS = 1024 * 1024 * 3  # of the images of a model: convolutions of few weights can be asked for any size
+_LIMIT_PIXELS = MOST_SIDE**2 * 3  # of the images of a model: convolutions of few weights can be asked for any size
 
 
 class Model(Autoencoder):
@@ -65,13 +65,13 @@ def save_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, A
     _write(path, tensors, {"format": FORMAT, "kind": "training state", **header})
 
 
-def _open(path: Path):
+def _open(path: Path, kind: str = "model"):
     try:
         if not path.is_file():
             raise UserError(f"no model at {path}")
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-        if length > _LIMIT_HEADER:
+        if length > _LIMIT_HEADER[kind]:
             raise UserError(f"{path} is not a whole safetensors file (it announces a header of {length:,} bytes): it cannot be loaded")
         return safe_open(os.fspath(path), framework="pt", device="cpu")
     except SafetensorError as error:
@@ -83,7 +83,7 @@ def _open(path: Path):
 def read_header(path: str | os.PathLike, kind: str = "model") -> dict[str, Any]:
     """The ``imaetool`` entry of a file's header, checked; UserError if it is not one of ours."""
     path = Path(path)
-    with _open(path) as file:
+    with _open(path, kind) as file:
         text = (file.metadata() or {}).get("imaetool")
     try:
         header = json.loads(text) if text else None
@@ -101,7 +101,7 @@ def read_header(path: str | os.PathLike, kind: str = "model") -> dict[str, Any]:
 def read_state(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What save_state wrote: (tensors, header)."""
     header = read_header(path, "training state")
-    with _open(Path(path)) as file:
+    with _open(Path(path), "training state") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, header
 
 
