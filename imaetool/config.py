@@ -137,7 +137,7 @@ def check(config: Config) -> None:
         if not 0 <= _get(config, key) < float("inf"):
             raise UserError(f"{key} = {_get(config, key)}: must be 0 or more")
     if config.data.size > MOST_SIDE:
-        raise UserError(f"data.size = {config.data.size}: at most {MOST_SIDE}")
+        raise UserError(f"data.size = {config.data.size}: give a --size of at most {MOST_SIDE}")
     latents = config.latents
     if any(size < 2 for size in latents.categories):
         raise UserError(f"latents.categories = {list(latents.categories)}: each needs 2 values or more (or [] for none)")
