@@ -19,7 +19,7 @@ from imaetool import train
 from imaetool.config import apply, load_recipe
 from imaetool.errors import UserError
 from imaetool.training import checkpoint
-from imaetool.training.folder import CHECKPOINT, FILES, MODEL
+from imaetool.training.folder import CHECKPOINT, FILES, LOCK, MODEL
 from imaetool.training.memory import Memory
 from imaetool.training.run import Interrupted, Reporter, resume
 
@@ -144,6 +144,19 @@ def test_a_state_of_other_sizes_than_its_settings_is_refused_before_it_is_made(u
 def test_a_resumed_run_refuses_other_settings(uninterrupted):
     with pytest.raises(UserError, match="a resumed run can change only"):
         resume(uninterrupted, {"objective.beta": 3.0})
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    hold = "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); input()"
+    command = [sys.executable, "-c", hold, str(tmp_path / "run" / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="being trained by another process"):
+            resume(tmp_path / "run", {"training.epochs": 5})
+        other.kill()
+    assert resume(tmp_path / "run", {"training.epochs": 5}).trainer.progress.history[-1][0] == 5
+    assert not (tmp_path / "run" / LOCK).exists()
 
 
 def test_nothing_to_resume(tmp_path):

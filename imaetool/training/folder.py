@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from imaetool.config import Config, to_dict
 from imaetool.errors import UserError
 from imaetool.files import replace_file
 
-__all__ = ["CHECKPOINT", "FILES", "MODEL", "new_folder", "newest_unfinished", "versions", "write_config", "write_history"]
+__all__ = ["CHECKPOINT", "FILES", "MODEL", "held", "new_folder", "newest_unfinished", "versions", "write_config", "write_history"]
 
-MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
+MODEL, CHECKPOINT, LOCK = "model.safetensors", "checkpoint.safetensors", ".lock"
 FILES = (MODEL, "config.toml", "history.csv", "samples.png", "traversals.png")  # what a finished run holds
 
 
@@ -55,6 +56,26 @@ def new_folder(config: Config, output: str | None) -> Path:
             return folder
         except FileExistsError:
             number += 1
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep ``folder`` for this process while the block runs; UserError where another process trains there."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{folder} is being trained by another process: wait until it ends, or stop it first") from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+        (folder / LOCK).unlink(missing_ok=True)
 
 
 def newest_unfinished(base: str | Path = "runs") -> Path:

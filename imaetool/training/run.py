@@ -22,7 +22,7 @@ from imaetool.networks import choose_network
 from imaetool.training import checkpoint
 from imaetool.training.batches import Batches, seed_of
 from imaetool.training.device import choose_device, choose_precision, few_threads_for_small_images
-from imaetool.training.folder import CHECKPOINT, MODEL, new_folder, versions, write_config, write_history
+from imaetool.training.folder import CHECKPOINT, MODEL, held, new_folder, versions, write_config, write_history
 from imaetool.training.loop import Progress, Trainer
 from imaetool.training.restarts import best_start
 
@@ -75,20 +75,26 @@ def train(config: Config, *, output: str | None = None, reporter: Reporter | Non
     with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
         run = Run(new_folder(config, output), config, data, trainer)
-        _write_config(run)
-        return _go(run, reporter or Reporter())
+        with held(run.folder):
+            _write_config(run)
+            return _go(run, reporter or Reporter())
 
 
 def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, reporter: Reporter | None = None) -> Run:
     """Take up the run in ``folder`` where it stopped; ``changes`` may raise training.epochs.
 
-    Raises UserError if there is nothing to resume, or the images are no longer the same.
+    Raises UserError if there is nothing to resume, another process is training the run, or the images
+    are no longer the same.
     """
     folder = Path(folder)
-    state = folder / CHECKPOINT
-    if not state.is_file():
+    if not (folder / CHECKPOINT).is_file():
         raise UserError(f"{folder} has no {CHECKPOINT}: there is no run to resume there")
-    tensors, header = checkpoint.read_state(state)
+    with held(folder):
+        return _resume(folder, changes, reporter or Reporter())
+
+
+def _resume(folder: Path, changes: Mapping[str, Any] | None, reporter: Reporter) -> Run:
+    tensors, header = checkpoint.read_state(folder / CHECKPOINT)
     before = from_dict(header["config"])
     config = apply(before, changes or {}, objectives.defaults(before.objective["name"]))
     if _fixed(config) != _fixed(before):
@@ -105,7 +111,7 @@ def resume(folder: str | Path, changes: Mapping[str, Any] | None = None, *, repo
         _check_epochs(folder, config.training.epochs, progress.step / len(trainer.batches))
         run = Run(folder, config, data, trainer)
         _write_config(run)
-        return _go(run, reporter or Reporter())
+        return _go(run, reporter)
 
 
 def _check_sizes(config: Config, data: ImageData, tensors: Mapping[str, torch.Tensor]) -> None:
