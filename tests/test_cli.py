@@ -95,6 +95,13 @@ def test_train_json_and_every_flag(tmp_path):
     assert (config["data"]["size"], config["data"]["channels"]) == (12, 3)
 
 
+def test_train_takes_its_images_without_a_flag(work):
+    done = run("train", "images", "--epochs", 1, "--set", "least_steps=0", "--restarts", 1, "--device", "cpu", "--output", "out", cwd=work)
+    assert "training imae on images" in done.stderr and (work / "out/model.safetensors").is_file()
+    assert "give one" in run("train", "images", "--data", "digits", cwd=work, code=2).stderr
+    assert "nosuch/: no such folder" in run("train", "nosuch/", cwd=work, code=1).stderr
+
+
 def test_train_resume_from_the_command_line(tmp_path):
     run("train", "--epochs", 1, "--restarts", 1, "--device", "cpu", "--output", "runs/a", cwd=tmp_path)
     done = run("train", "--resume", "runs/a", "--epochs", 2, cwd=tmp_path)

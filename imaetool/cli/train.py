@@ -22,6 +22,7 @@ Optional = typer.Option
 
 
 def train(
+    images: Annotated[str | None, typer.Argument(metavar="DATA", show_default=False, help="The same as --data: imaetool train photos/")] = None,
     recipe: Annotated[str | None, Optional(help="A packaged recipe, or a TOML file. See: imaetool recipes list")] = None,
     data: Annotated[str | None, Optional(metavar="NAME|PATH", help="A dataset (imaetool data list), or a folder or archive of images.")] = None,
     data_root: Annotated[str | None, Optional(help="Folder that holds dataset files.")] = None,
@@ -66,9 +67,12 @@ def train(
     changes |= dict(parse_assignment(text) for text in set_ or [])
     if resume is None and (epochs or batch_size):
         changes = {"training.least_steps": 0} | changes  # a length that was asked for stays
+    if images and data:
+        raise typer.BadParameter(f"{images!r} and --data {data} both say what to train on: give one")
+    data = data or images
     if resume is not None:
         if recipe or data or objective or output:
-            raise typer.BadParameter("--resume takes the run's own settings: leave out --recipe, --data, --objective and --output")
+            raise typer.BadParameter("--resume takes the run's own settings: leave out the data, --recipe, --objective and --output")
         run = _resume(resume, changes)
     else:
         run = _start(_base(recipe, objective, data), changes, output)
@@ -87,7 +91,7 @@ def _base(recipe: str | None, objective: str | None, data: str | None) -> Config
     folder = data is not None and data not in DATASETS
     if folder and not Path(data).exists():
         if "/" in data:
-            raise UserError(f"--data {data}: no such folder")
+            raise UserError(f"{data}: no such folder, archive or dataset")
         raise unknown_name("dataset or folder", data, DATASETS)
     dataset = "folder" if folder else data
     if recipe:
