@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imaetool.data import binary
+from imaetool.data.archives import extract, is_archive
+from imaetool.data.decoding import is_picture
 from imaetool.errors import UserError
 from imaetool.evaluation.encode import encode_images, images_at_once
-from imaetool.images import UnreadableImage, read, read_many
+from imaetool.images import UnreadableImage, list_images, read, read_many, shown
 from imaetool.model import Codes
 from imaetool.tables import Rows, Unreadable
 
 if TYPE_CHECKING:
     from imaetool.training.checkpoint import Model
 
-__all__ = ["encode_files", "encode_pictures", "read_options", "read_pictures"]
+__all__ = ["encode_files", "encode_pictures", "pictures_at", "read_options", "read_pictures"]
 
 
 def read_options(model: Model) -> dict:
@@ -55,18 +59,41 @@ def printable(path: object) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
+@contextmanager
+def pictures_at(images: Path) -> Iterator[tuple[list[Path], Callable[[Path], Path]]]:
+    """The picture files at ``images``, and the name by which to call each of them.
+
+    A folder's and a single file's are their paths. An archive is unpacked to a temporary folder while the
+    block runs; its pictures are called ARCHIVE/MEMBER. Raises UserError where there is none.
+    """
+    if not (images.is_file() and is_archive(images)):
+        try:
+            paths = list_images(images)
+        except (FileNotFoundError, ValueError) as error:
+            raise UserError(str(error)) from error
+        yield paths, lambda path: path
+        return
+    with tempfile.TemporaryDirectory(prefix="imaetool-") as folder:
+        inside = Path(folder) / "pictures"
+        if not extract(images, inside, wanted=is_picture):
+            raise UserError(f"no image found in {shown(images)}")
+        yield list_images(inside), lambda path: images / path.relative_to(inside)
+
+
 def encode_files(
     model: Model,
     paths: Iterable[Path],
     table: Callable[[Rows], None],
     *,
     on_unreadable: Callable[[Unreadable], None],
+    called: Callable[[Path], Path] = lambda path: path,
     batch_size: int = 256,
     workers: int = 0,
 ) -> int:
     """Encode the images at ``paths`` in order, handing rows to ``table``; the number encoded.
 
-    A file that cannot be read goes to ``on_unreadable`` and is skipped. Memory holds a few batches,
+    A file that cannot be read goes to ``on_unreadable`` and is skipped; rows and reports name a file
+    as ``called`` does. Memory holds a few batches,
     however many files there are.
     """
     done, names, arrays = 0, [], []
@@ -79,10 +106,11 @@ def encode_files(
             arrays.clear()
 
     for path, found in read_many(paths, workers=workers or None, **read_options(model)):
+        name = printable(called(path))
         if isinstance(found, UnreadableImage):
-            on_unreadable(Unreadable(printable(path), found.reason))
+            on_unreadable(Unreadable(name, found.reason))
             continue
-        names.append(printable(path))
+        names.append(name)
         arrays.append(found)
         done += 1
         if len(names) == batch_size:

@@ -123,6 +123,15 @@ def test_encode_defaults_to_the_newest_run_and_says_so(work):
     assert all(abs(sum(table[f"p_{c}"][i] for c in range(10)) - 1) < 1e-5 for i in range(23))
 
 
+def test_encode_reads_an_archive_as_it_reads_the_folder(work):
+    archive = Path(shutil.make_archive(str(work / "pictures"), "zip", work / "images"))
+    run("encode", "images", "-o", "a.csv", cwd=work)
+    run("encode", archive.name, "-o", "b.csv", cwd=work)
+    assert (work / "b.csv").read_text() == (work / "a.csv").read_text().replace("images/", "pictures.zip/")
+    archive.write_bytes(archive.read_bytes()[:1000])
+    assert "is damaged" in run("encode", archive.name, cwd=work, code=1).stderr
+
+
 def test_every_format_holds_the_same_codes(work):
     for name in ("c.npz", "c.csv", "c.jsonl"):
         run("encode", "images", "-o", name, "--batch-size", 5, cwd=work)

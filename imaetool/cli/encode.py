@@ -15,7 +15,7 @@ __all__ = ["encode"]
 
 
 def encode(
-    images: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures, nested or flat.")],
+    images: Annotated[Path, typer.Argument(help="A picture, a folder of pictures, nested or flat, or a zip or tar of them.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .parquet, .npz, .csv or .jsonl file, or - for JSON lines on stdout.")] = "codes.parquet",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file and write nothing.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 256,
@@ -28,17 +28,11 @@ def encode(
 
     Unreadable files are skipped, listed on stderr and in <output>.unreadable.csv; the exit code is then 3.
     """
-    from imaetool.encoding import encode_files
-    from imaetool.images import list_images, shown
+    from imaetool.encoding import encode_files, pictures_at
+    from imaetool.images import shown
     from imaetool.tables import Unreadable, table_writer, write_unreadable
 
     writer = table_writer(output)  # a wrong suffix is told before any work
-    try:
-        paths = list_images(images)
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(str(error)) from error
-    loaded = load_model(model, device, invert=invert)
-    warn_if_unlike(loaded, paths)
     bad: list[Unreadable] = []
 
     def unreadable(found: Unreadable) -> None:
@@ -47,10 +41,13 @@ def encode(
         bad.append(found)
         warn(f"skipped {shown(found.path)}: {found.reason}")
 
-    with writer as table:
-        done = encode_files(loaded, paths, table, on_unreadable=unreadable, batch_size=batch_size, workers=workers)
-        if not done:
-            raise UserError(f"none of the {len(paths)} files in {images} can be read: nothing was written")
+    with pictures_at(images) as (paths, called):
+        loaded = load_model(model, device, invert=invert)
+        warn_if_unlike(loaded, paths)
+        with writer as table:
+            done = encode_files(loaded, paths, table, on_unreadable=unreadable, called=called, batch_size=batch_size, workers=workers)
+            if not done:
+                raise UserError(f"none of the {len(paths)} files in {images} can be read: nothing was written")
     sidecar = None if output == "-" else Path(f"{output}.unreadable.csv")
     if sidecar and (bad or sidecar.exists()):
         write_unreadable(sidecar, bad)

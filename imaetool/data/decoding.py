@@ -156,7 +156,7 @@ class Archived(Pictures):
 
     def items(self):
         found = False
-        for name, content in read_members(self.root, wanted=_is_picture):
+        for name, content in read_members(self.root, wanted=is_picture):
             found = True
             yield name.removeprefix("./"), content
         if not found:
@@ -173,7 +173,7 @@ class Archived(Pictures):
         return self._slots.path
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
     parts = name.removeprefix("./").split("/")
     return Path(name).suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
