@@ -66,9 +66,9 @@ def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None 
     return model
 
 
-def warn_if_unlike(model: Model, paths: Sequence[Path]) -> None:
+def warn_if_unlike(model: Model, paths: Sequence[Path], source: Path | None = None) -> None:
     """One warning where the pictures are not of the kind that ``model`` was made for."""
     from imaetool.zoo.unlike import unlike_warning
 
-    if text := unlike_warning(model, paths):
+    if text := unlike_warning(model, paths, source):
         warn(text)

@@ -43,7 +43,7 @@ def encode(
 
     with pictures_at(images) as (paths, called):
         loaded = load_model(model, device, invert=invert)
-        warn_if_unlike(loaded, paths)
+        warn_if_unlike(loaded, paths, images)
         with writer as table:
             done = encode_files(loaded, paths, table, on_unreadable=unreadable, called=called, batch_size=batch_size, workers=workers)
             if not done:

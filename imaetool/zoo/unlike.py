@@ -52,8 +52,11 @@ def better_model(paths: Sequence[Path], besides: Path | None = None) -> str | No
     return min(shares, key=shares.get, default=None)
 
 
-def unlike_warning(model: Model, paths: Sequence[Path]) -> str | None:
-    """The warning for pictures at ``paths`` that ``model`` was not made for, or None where it suits them."""
+def unlike_warning(model: Model, paths: Sequence[Path], source: Path | None = None) -> str | None:
+    """The warning for pictures at ``paths`` that ``model`` was not made for, or None where it suits them.
+
+    ``source`` is the folder or archive that they came from.
+    """
     images = _pictures(model, paths)
     share = share_unlike(model, images)
     if share is None or share <= _UNLIKE:
@@ -65,6 +68,6 @@ def unlike_warning(model: Model, paths: Sequence[Path]) -> str | None:
     elif better := better_model(paths, model.path):
         advice = f"--model {better} fits better"
     else:
-        folder = paths[0].parent if len(paths) > 1 else "images/"
-        advice = f"train on your own:  imaetool train --data {folder}"
+        folder = (source or paths[0].parent) if len(paths) > 1 else "images/"
+        advice = f"train on your own:  imaetool train {folder}"
     return f"{what} unlike the {kind} images that this model was made for, so its codes mean little: {advice}"
