@@ -22,11 +22,12 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Mo
 def _where(row: Any) -> str:
     """Where the weights are, without asking the network."""
     from imaetool.zoo.find import packaged_file
+    from imaetool.zoo.manifest import BUNDLED
 
     if row.status != "ready":
         return row.status
-    if packaged_file(row.name) is not None:
-        return "packaged"
+    if (path := packaged_file(row.name)) is not None:
+        return "packaged" if path.parent == BUNDLED else "in weights/"
     if not row.repo:
         return "not published"
     from imaetool.zoo import hub
