@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+CONTENT = random.Random(0).randbytes(60_000)
+SHA = hashlib.sha256(CONTENT).hexdigest()
+FILE = "model.safetensors"
 
 
 class Repo:

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from test_cli import home, run, work  # noqa: F401
+
+from commands import run
 
 
 def test_eval_leaves_out_what_does_not_apply_unless_it_is_all_that_was_asked_for(work):

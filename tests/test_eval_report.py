@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import one_line, run
-from test_eval import Known, grid_data
 
+from commands import one_line, run
 from imaetool.config import Config, Data, Latents
 from imaetool.evaluation import svg
 from imaetool.evaluation.evaluate import Settings, Subject, measure, report
 from imaetool.evaluation.page import Entry, draw, page
 from imaetool.training.checkpoint import Model, save_model
+from known import Known, grid_data
 
 CHEAP = ["accuracy", "information", "rate-distortion", "mig", "elbo", "active-units"]
 

@@ -7,15 +7,12 @@ import pytest
 import torch
 from sklearn.metrics import mutual_info_score
 
+from codes import grid
 from imaetool.metrics._inputs import sample_codes
 from imaetool.metrics._mixture import fit
 from imaetool.metrics.mig import factor_information, mig_binned, mig_chen, mig_exact, mig_from_information
 
 NARROW = -8.0  # log sigma^2 of a code that wastes nothing
-
-
-def grid(*sizes):
-    return torch.cartesian_prod(*(torch.arange(size) for size in sizes))
 
 
 def perfect(factors, spacing=1.0, log_var=NARROW, extra=0):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import run
+
+from commands import run
 
 README = Path(__file__).parents[1] / "README.md"
 LINES = [line.partition("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.S) for line in block.splitlines()]

@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import one_line, run
+
+from commands import one_line, run
 
 
 @pytest.fixture
