@@ -50,6 +50,7 @@ class Plan:
 _MIG = (("exclude", ("shape",)),)
 _SAME = ("--network", "mlp-narrow-64", "--epochs", "6")  # the budget of imae-dsprites
 _FACES, _OBJECTS, _SPRITES = ("--epochs", "20"), ("--epochs", "8"), ("--network", "mlp-narrow-64", "--epochs", "2")  # what two cores train in ten minutes
+_SMALL, _MIDDLE = ("--batch-size", "64"), ("--batch-size", "128")  # more steps from 9,000 or 50,000 images
 PLANS = [
     Plan("imae-mnist", "IMAE on MNIST: ten categories that are the digits, ten units of handwriting.", CATEGORIES, (0, 1, 2), "category_loss", True),
     Plan("imae-fashion-mnist", "IMAE on Fashion-MNIST: ten categories of clothes, ten units of their cut.", CATEGORIES, (0, 1, 2), "category_loss", True),
@@ -71,15 +72,15 @@ PLANS = [
     Plan("jointvae-dsprites", "JointVAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
     Plan("infomax-vae-dsprites", "InfoMax-VAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
     Plan("vmi-vae-dsprites", "VMI-VAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
-    Plan("imae-celeba", "IMAE on 10,000 CelebA faces.", UNITS, flags=_FACES),
-    Plan("vmi-vae-celeba", "VMI-VAE on 10,000 CelebA faces.", UNITS, flags=_FACES),
+    Plan("imae-celeba", "IMAE on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),
+    Plan("vmi-vae-celeba", "VMI-VAE on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),
     Plan("jointvae-celeba", "JointVAE on 10,000 CelebA faces.", UNITS, flags=_FACES),
     Plan("infomax-vae-celeba", "InfoMax-VAE on 10,000 CelebA faces.", NEURAL, flags=_FACES),
     Plan("vae-celeba", "The VAE baseline on 10,000 CelebA faces.", UNITS, flags=_FACES),
-    Plan("beta-tcvae-celeba", "The beta-TCVAE baseline on 10,000 CelebA faces.", UNITS, flags=_FACES),
-    Plan("imae-cifar10", "IMAE on CIFAR-10.", CATEGORIES, flags=_OBJECTS),
+    Plan("beta-tcvae-celeba", "The beta-TCVAE baseline on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),
+    Plan("imae-cifar10", "IMAE on CIFAR-10.", CATEGORIES, flags=_OBJECTS + _MIDDLE),
     Plan("jointvae-cifar10", "JointVAE on CIFAR-10.", CATEGORIES, flags=_OBJECTS),
-    Plan("vmi-vae-cifar10", "VMI-VAE on CIFAR-10.", CATEGORIES, flags=_OBJECTS),
+    Plan("vmi-vae-cifar10", "VMI-VAE on CIFAR-10.", CATEGORIES, flags=_OBJECTS + _MIDDLE),
     Plan("infomax-vae-cifar10", "InfoMax-VAE on CIFAR-10.", NEURAL, flags=_OBJECTS),
     Plan("vae-cifar10", "The VAE baseline on CIFAR-10.", UNITS, flags=_OBJECTS),
     Plan("beta-tcvae-cifar10", "The beta-TCVAE baseline on CIFAR-10.", UNITS, flags=_OBJECTS),
