@@ -69,7 +69,7 @@ class Autoencoder(nn.Module):
         self.network, self.shape, self.latents = network, tuple(shape), latents
         build = resolve("network", network)
         self.encoder, self.decoder = build(self.shape, latents.continuous, sum(latents.categories))
-        self.autocast = False  # bf16 inside the two networks; codes and logits always come out fp32
+        self.autocast = False  # bf16 inside the two networks, so codes and logits are rounded to it; their type is always fp32
 
     @property
     def autoregressive(self) -> bool:

@@ -72,8 +72,8 @@ def test_vmi_gaussian_form_is_equation_8():
     mu, log_var = critic.layers(outputs.logits.sigmoid()).chunk(2, dim=1)
     log_q = torch.distributions.Normal(mu, (0.5 * log_var).exp()).log_prob(outputs.z[:, :2]).sum(1)
     entropy = 2 * torch.distributions.Normal(0.0, 1.0).entropy().item()
-    found = vmi_vae.loss(outputs, x, critic=critic)["information"]
-    assert torch.allclose(found, log_q + entropy, rtol=1e-6)
+    found = vmi_vae.loss(outputs, x, critic=critic, weight=3.0)
+    assert torch.allclose(found["category_loss"], found["kl_y"] - 3 * (log_q + entropy), rtol=1e-6)
 
 
 def test_vmi_entropy_of_the_batch_sees_a_shared_category():
@@ -82,6 +82,8 @@ def test_vmi_entropy_of_the_batch_sees_a_shared_category():
     same = replace(outputs, codes=replace(outputs.codes, category_logits=(torch.eye(4).double()[[0] * 8] * 20,)))
     assert critic.entropy(same, "batch").item() < 1e-6 < critic.entropy(outputs, "batch").item() < math.log(4)
     assert critic.entropy(same, "prior") == pytest.approx(math.log(4))
+    told = vmi_vae.loss(same, x, critic=critic, code_entropy="prior")["information"]
+    assert (told <= 1e-6).all(), "a bound on I, which is 0 here, whatever H(c) the loss takes"
 
 
 @pytest.mark.parametrize("name, latents, settings, said", [

@@ -50,6 +50,7 @@ def test_a_split_of_two_images_gives_what_it_can():
         (["sap"], {"factors": ("scal",)}, "unknown factor 'scal': did you mean 'scale'"),
         (["sap"], {"exclude": NAMES}, "no factor is left"),
         (["modularity"], {"factors": ("scale",)}, "metric modularity compares factors, and one is left"),
+        (["dci"], {"factors": ("scale",)}, "metric dci compares factors, and one is left"),
         (["modulrity"], {}, "did you mean 'modularity'"),
         (["dci"], {"trees": "oak"}, "unknown trees 'oak'"),
         (["mig"], {"draws": 0}, "draws = 0"),
@@ -60,6 +61,17 @@ def test_refusals_are_one_line(metrics, settings, said):
     with pytest.raises(UserError, match=said) as caught:
         evaluate(Known(), grid_data(1), metrics, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_codes_that_are_not_numbers_are_never_measured():
+    class Broken(Known):
+        def encode(self, x):
+            codes = super().encode(x)
+            codes.mu[0] = math.nan
+            return codes
+
+    with pytest.raises(UserError, match="codes of 1 of .* images are not finite"):
+        evaluate(Broken(), grid_data(1), ["accuracy"])
 
 
 def test_factors_are_chosen_by_name():

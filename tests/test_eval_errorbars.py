@@ -44,4 +44,8 @@ def test_comparison_names_a_leader_only_beyond_two_errors():
         fake_report(sap=(0.51, 0.01), reconstruction=(80.0, 1.0), information=(1.0, 0.1), nmi=(0.4, None)),
     ])
     assert [(r["metric"], r["best"]) for r in rows] == [("sap", None), ("reconstruction", 1), ("information", None), ("nmi", None)]
+    reports = [fake_report(**{"total-correlation": (value, 0.01)}) for value in (0.7, 2.7)]
+    assert comparison(reports)[0]["best"] == 0
+    reports[1]["results"][0]["details"]["overstated"] = True
+    assert comparison(reports)[0]["best"] is None, "the second may well be the lower"
     assert rows[3]["values"][0] is None and rows[0]["values"][1] == {"value": 0.51, "error": 0.01, "n": 10}

@@ -13,6 +13,14 @@ from imaetool.metrics._inputs import split_rows
 from imaetool.metrics.dci import dci_from_importance, dci_score
 
 
+def test_dci_says_where_a_score_is_one_by_definition():
+    mu = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    factors = torch.arange(200)[:, None] % torch.tensor([2, 3])
+    assert not dci_score(mu, factors, trees="random-forest").notes[1:]
+    assert any("disentanglement is 1 by definition" in n for n in dci_score(mu, factors[:, :1], trees="random-forest").notes)
+    assert any("completeness is 1 by definition" in n for n in dci_score(mu[:, :1], factors, trees="random-forest").notes)
+
+
 def test_dci_of_hand_worked_matrices():
     even, sure = dci_from_importance(torch.ones(2, 2)), dci_from_importance(torch.eye(3))
     assert (even["disentanglement"], even["completeness"]) == pytest.approx((0, 0))

@@ -133,6 +133,15 @@ def test_mixture_total_correlation_matches_a_gaussian_code():
     assert result.value == pytest.approx(expected, abs=4 * result.error + 0.01) and result.error < 0.02
 
 
+def test_total_correlation_says_when_the_number_of_images_overstates_it():
+    """Ten independent units of 1.15 nats each are 11.5 nats, more than log 2,000: the total correlation is 0."""
+    mu = torch.randn(2000, 10, generator=torch.Generator().manual_seed(0))
+    rich = mixture_total_correlation(mu, torch.full_like(mu, math.log(0.1)), draws=500)
+    poor = mixture_total_correlation(mu[:, :2], torch.full((2000, 2), math.log(0.1)), draws=500)
+    assert rich.value > 1 and rich.details["overstated"] and any("upper bound" in note for note in rich.notes)
+    assert abs(poor.value) < 0.1 and not poor.details["overstated"] and poor.details["information"] == pytest.approx(math.log(11), abs=0.15)
+
+
 def test_mixture_total_correlation_is_what_the_units_overcount():
     mu, log_var = correlated(600, 0.8), torch.full((600, 2), -2.0)
     tc = mixture_total_correlation(mu, log_var, draws=600, seed=5).value

@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from codes import coded, grid, noise
+from imaetool.metrics._partners import Partners
 from imaetool.metrics.beta_vae import beta_vae_score
 from imaetool.metrics.factor_vae import factor_vae_from_votes, factor_vae_score
 
@@ -99,3 +100,45 @@ def test_beta_vae_equals_the_published_loop():
 def test_beta_vae_needs_two_factors():
     with pytest.raises(ValueError, match="at least two"):
         beta_vae_score(torch.randn(30, 2), torch.arange(30) % 3)
+
+
+@pytest.mark.parametrize("values", [50, 250, 1000])
+def test_beta_vae_of_noise_is_chance_however_few_codes_a_value_has(values):
+    """A code paired with itself would betray a factor of few codes per value: differences of 0."""
+    mu = torch.randn(1000, 5, generator=torch.Generator().manual_seed(0))
+    rare = torch.arange(1000) % values
+    rare[-2:] = 0  # where each value has one code: three share one
+    factors = torch.stack([torch.arange(1000) % 3, rare], 1)
+    factors = factors[torch.randperm(1000, generator=torch.Generator().manual_seed(1))]
+    found = beta_vae_score(mu, factors, train=1000, test=500, batch=16)
+    assert abs(found.value - 0.5) < 0.12 or values == 1000
+    assert (values == 1000) == any("only one code" in note for note in found.notes)
+
+
+def test_partners_share_the_value_and_are_another_row():
+    values = torch.randint(0, 7, (300,), generator=torch.Generator().manual_seed(0))
+    values[0] = 7  # alone
+    partners, generator = Partners(values, 8), torch.Generator().manual_seed(1)
+    rows = partners.paired()
+    assert 0 not in rows and len(rows) == 299
+    several = rows.repeat(400)
+    found = partners.other(several, generator)
+    assert (values[found] == values[several]).all() and (found != several).all()
+    first = found.view(400, -1)[:, 0]
+    assert set(first.tolist()) == set(((values == values[rows[0]]).nonzero().squeeze(1)).tolist()) - {int(rows[0])}, "all others are drawn"
+
+
+@pytest.mark.parametrize("score", [beta_vae_score, factor_vae_score])
+def test_a_factor_whose_values_are_never_shared_is_refused(score):
+    mu = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="no value that two codes share"):
+        score(mu, torch.stack([torch.arange(20), torch.arange(20) % 2], 1), train=200, test=50)
+
+
+def test_factor_vae_draws_no_value_that_one_code_has():
+    """Their variance of 0 in every unit would vote for the first unit, and tell the factor."""
+    mu = torch.randn(1000, 5, generator=torch.Generator().manual_seed(0))
+    rare = torch.arange(1000)
+    rare[:400] = torch.arange(400) % 2
+    found = factor_vae_score(mu, torch.stack([torch.arange(1000) // 2 % 3, rare], 1), train=2000, test=1000)
+    assert found.value < 0.75

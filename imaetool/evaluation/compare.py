@@ -20,7 +20,8 @@ def comparison(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     ``values`` holds for each report {"value", "error", "n"}, or None where it has no such measurement.
     ``best`` is the number of the report that leads by more than two standard errors of the
-    difference, or None: where none does, where an error is missing, or where the metric has no better.
+    difference, or None: where none does, where an error is missing, where the metric has no better, or
+    where any of the values is overstated.
     """
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for number, report in enumerate(reports):
@@ -28,9 +29,10 @@ def comparison(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             key = (r["metric"], r["variant"], r["unit"])
             row = rows.setdefault(key, dict(zip(("metric", "variant", "unit"), key), values=[None] * len(reports)))
             row["values"][number] = {name: r[name] for name in ("value", "error", "n")}
+            row["capped"] = row.get("capped", False) or bool(r["details"].get("overstated"))
     order = {name: i for i, name in enumerate(dict.fromkeys(key[0] for key in rows))}
     ordered = [rows[key] for key in sorted(rows, key=lambda key: order[key[0]])]
-    return [{**row, "best": _best(row)} for row in ordered]
+    return [{**row, "best": None if row.pop("capped") else _best(row)} for row in ordered]
 
 
 def _best(row: dict[str, Any]) -> int | None:

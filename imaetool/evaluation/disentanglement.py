@@ -73,6 +73,7 @@ def sap(subject: Subject) -> list[Measurement]:
 
 def dci(subject: Subject) -> list[Measurement]:
     """Disentanglement, completeness and informativeness: random forests on three sets of 5,000 codes."""
+    _two_factors(subject)
     mu, factors = subject.units().mu, subject.factors()
     if subject.settings.trees == "gradient-boosting":
         result = trees.dci_score(mu, **factors, trees="gradient-boosting", seed=subject.seed)

@@ -111,6 +111,7 @@ def _variational(subject: Subject, log_q: Tensor, entropy: float, name: str, not
         settings={"hidden": [400, 400], "steps": _steps(len(log_q)), "batch": 128, "learning_rate": 1e-3, "seed": subject.seed, "code": name},
     )
     if name == "z":
+        notes = (f"H(z) is that of a mixture of {subject.n:,} codes, capped like I(x;z) by log N, which keeps the bound a lower one", *notes)
         notes = ("a decoded image is a function of z, so this may exceed I(x;z): it says how well z is read off the image", *notes)
     return subject.measured(result, "mutual-information", "samples", "closed form, over decoded codes", notes=notes)
 

@@ -109,7 +109,7 @@ def _described(report: dict) -> str:
 def _tiles(report: dict):
     for heading, metric, start in _TILES:
         r = _find(report, metric, start)
-        if r and r["value"] is not None:
+        if r and r["value"] is not None and not r["details"].get("overstated"):
             yield f'<div class="tile"><b>{_number(r["value"])}</b><span>{escape(heading)}</span><i>{_plus_minus(r)} {escape(r["unit"])}</i></div>'
 
 

@@ -124,8 +124,15 @@ class Subject:
 
     @cached_property
     def codes(self) -> Codes:
-        """Codes of every image, on the CPU."""
-        return encode_images(self.model, self.split.images, lambda done, total: self.progress("encoding", done, total))
+        """Codes of every image, on the CPU. UserError where one is not a number: nothing measured of them would mean anything."""
+        codes = encode_images(self.model, self.split.images, lambda done, total: self.progress("encoding", done, total))
+        finite = torch.stack([values.isfinite().all(1) for values in (codes.mu, codes.log_var, *codes.category_logits)]).all(0)
+        if not finite.all():
+            raise UserError(
+                f"the codes of {int((~finite).sum()):,} of {self.n:,} images are not finite: the model is broken, "
+                "train it again, perhaps with a lower --lr"
+            )
+        return codes
 
     @cached_property
     def checksum(self) -> str:

@@ -52,8 +52,9 @@ def log_marginals(
     ``memory``, the mu and log_var (M, K) of images seen shortly before, without gradient, join the sum of
     ``plain``. It then saturates at log (B + M) instead of log B: in a batch of 2,048 (7.6 nats) codes of 10
     nats cannot be seen to be correlated. The samples taken are then the first Q of the batch, as
-    many as make the pairs of a batch alone. The gradient that past codes lack is none: that of
-    E[log p(z)] through the parameters of p is 0 in expectation, only that through z counts.
+    many as make the pairs of a batch alone. Past codes have no gradient and hardly need one: that of
+    E[log p(z)] through the parameters of p is 0 in expectation where z comes from all of p, so the one
+    through z is what counts. What is left of a bias is far below that of a batch without memory.
 
     Returns: log p(z) (B,) and log p(z_k) (B, K), or Q of each. All but ``stratified`` saturate.
     """

@@ -45,10 +45,11 @@ def _unit(d: Tensor) -> Tensor:
 
 
 def adversarial_direction(predict: Predict, x: Tensor, logits: Tensor, *, xi: float) -> Tensor:
-    """The unit direction in which p(y|x) changes most, by one power iteration: (B, C, H, W).
+    """The unit direction in which p(y|x) changes most, roughly, by one power iteration: (B, C, H, W).
 
     g = grad_d KL(p(y|x) || p(y|x + xi d)) at a random unit d. Source: Miyato et al. 2016, used in
-    imae_iclr2019 eq. 11. KL and cross-entropy differ by a constant of d, so their gradients agree.
+    imae_iclr2019 eq. 11. A smaller ``xi`` comes nearer to the steepest direction, a larger one looks
+    further; no paper gives it. KL and cross-entropy differ by a constant of d, so their gradients agree.
     """
     d = (xi * _unit(torch.randn_like(x))).requires_grad_()
     with torch.enable_grad():

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from imaetool.metrics._inputs import Factors, dead_units, read_factors, rows
-from imaetool.metrics._partners import Partners, draw_factors
+from imaetool.metrics._partners import Partners, draw_factors, single_values
 from imaetool.metrics.result import Result
 
 __all__ = ["beta_vae_score"]
@@ -31,8 +31,10 @@ def beta_vae_score(
     """Accuracy of logistic regression from mean abs(mu_1 - mu_2) to the factor that each pair shares.
 
     One point: a factor drawn uniformly, ``batch`` pairs of codes that agree in it (and in general in
-    nothing else), and the absolute difference averaged over the pairs, (K,).
-    mu: (N, K); factors: (N, F) whole numbers, at least two factors. Chance is 1/F.
+    nothing else), and the absolute difference averaged over the pairs, (K,). Values that only one
+    code has are left out.
+    mu: (N, K); factors: (N, F) whole numbers, at least two factors. Chance is 1/F. ValueError for fewer,
+    or for a factor with no value that two codes share.
     Source: Higgins et al. 2017, settings of Locatello et al. 2019.
     """
     if batch < 1 or train < 2 or test < 1:
@@ -56,7 +58,7 @@ def beta_vae_score(
         error=(value * (1 - value) / test) ** 0.5,
         settings={"train": train, "test": test, "batch": batch, "seed": seed, "factors": list(kept.names)},
         details={"train_accuracy": float(model.score(x.numpy(), y.numpy()))},
-        notes=kept.notes + dead_units(means),
+        notes=kept.notes + dead_units(means) + single_values(kept),
     )
 
 
@@ -65,10 +67,11 @@ def _points(mu: Tensor, factors: Factors, points: int, batch: int, generator: to
     features, labels = [], []
     for f, count in enumerate(draw_factors(factors, points, generator)):
         partners = Partners(factors.values[:, f], factors.sizes[f])
+        paired = partners.paired()
         for first in range(0, count, _CHUNK):
             size = min(_CHUNK, count - first)
-            one = torch.randint(len(mu), (size * batch,), generator=generator)
-            two = partners.like(one, 1, generator).squeeze(1)
+            one = paired[torch.randint(len(paired), (size * batch,), generator=generator)]
+            two = partners.other(one, generator)  # a code is never its own partner: a difference of 0 would tell the factor
             features.append((mu[one] - mu[two]).abs().view(size, batch, -1).mean(1))
             labels.append(torch.full((size,), f))
     return torch.cat(features), torch.cat(labels)

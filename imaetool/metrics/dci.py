@@ -93,8 +93,15 @@ def dci_score(
             "informativeness_per_factor": dict(zip(kept.names, test_accuracy, strict=True)),
             "importance": importance.tolist(),
         },
-        notes=kept.notes + notes + dead_units(means),
+        notes=kept.notes + notes + dead_units(means) + _alone(importance),
     )
+
+
+def _alone(importance: Tensor) -> tuple[str, ...]:
+    """Notes where a score is 1 whatever the code: nothing to spread over."""
+    units, factors = importance.shape
+    one_factor = ("disentanglement is 1 by definition with one factor",) if factors == 1 else ()
+    return one_factor + (("completeness is 1 by definition with one unit",) if units == 1 else ())
 
 
 def importance_matrix(

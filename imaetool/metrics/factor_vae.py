@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imaetool.metrics._inputs import Factors, dead_units, read_factors, rows
-from imaetool.metrics._partners import Partners, draw_factors
+from imaetool.metrics._partners import Partners, draw_factors, single_values
 from imaetool.metrics.result import Result
 
 __all__ = ["factor_vae_from_votes", "factor_vae_score"]
@@ -43,7 +43,8 @@ def factor_vae_score(
     that value; the unit whose variance over them, divided by its variance over all codes, is least.
     Units whose standard deviation over all codes is below ``least_deviation`` do not vote; with no
     unit left the score is 0. mu: (N, K); factors: (N, F) whole numbers. Codes with the value are
-    drawn from those given, so the data must hold many codes per value (best: the complete grid).
+    drawn from those given, so the data must hold many codes per value (best: the complete grid);
+    values that only one code has are left out. ValueError for a factor with no other.
     Source: Kim and Mnih 2018, settings of Locatello et al. 2019. Chance is about 1/F.
     """
     if batch < 2 or train < 1 or test < 1:
@@ -63,6 +64,7 @@ def factor_vae_score(
     scarce = [name for name, column in columns if int(torch.bincount(column).min()) < batch]
     if scarce:
         notes += (f"fewer than {batch} codes for some value, drawn repeatedly: {', '.join(scarce)}",)
+    notes += single_values(kept)
     return Result(
         metric="factor-vae",
         variant="majority vote on least normalised variance",
@@ -91,7 +93,8 @@ def _votes(
     table = torch.zeros(len(factors.sizes), mu.shape[1], dtype=torch.int64)
     for f, count in enumerate(draw_factors(factors, points, generator)):
         partners = Partners(factors.values[:, f], factors.sizes[f])
-        first = torch.randint(len(mu), (count,), generator=generator)
+        paired = partners.paired()
+        first = paired[torch.randint(len(paired), (count,), generator=generator)]
         for some in first.split(_CHUNK):
             spread = mu[partners.like(some, batch, generator)].var(1, unbiased=True) / variance  # (M, K)
             winner = torch.where(active, spread, torch.inf).argmin(1)

@@ -27,7 +27,8 @@ def conv_joint(shape: Shape, units: int, categories: int) -> tuple[nn.Module, nn
 
     Encoder conv 32, (32 if 64x64), 64, 64, ReLU, FC 256 ReLU, heads; decoder FC 256, FC 64*4*4,
     transposed convolutions back (64 if 64x64), 32, 32, C. Each further doubling of the side adds
-    one more 32-channel layer. Source: joint_vae appendix B. UserError on any other size.
+    one more 32-channel layer. Source: joint_vae appendix B, whose text can also be read as 32, 32, 64 at
+    32x32. UserError on any other size.
     """
     channels, height, width = shape
     if height != width or height < 32 or height & (height - 1):

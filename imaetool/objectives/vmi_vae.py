@@ -97,7 +97,7 @@ def loss(
     """
     reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
     log_q, entropy_c = critic.log_q(outputs), critic.entropy(outputs, code_entropy)  # (B,)
-    information = barber_agakov(log_q, entropy_c)  # (B,)
+    information = barber_agakov(log_q, critic.entropy(outputs, "batch"))  # (B,), a bound whatever the loss takes for H(c)
     category_loss = kl_y - weight * (log_q + entropy * entropy_c) + smoothness  # (B,)
     return {
         "loss": reconstruction + kl_z + category_loss,

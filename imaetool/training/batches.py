@@ -56,7 +56,8 @@ class Batches:
         rows = chosen if images.rows is None else images.rows[chosen]
         if self._resident is not None:
             return self._to_float(self._resident[torch.from_numpy(rows).to(self.device)])
+        forwards = np.argsort(chosen)  # a memory map is read faster so
+        shuffled = np.argsort(forwards)
         if images.to_float is not None:
-            return images.to_float(torch.from_numpy(images.stored[np.sort(rows)]).to(self.device))
-        ordered = np.sort(chosen)  # a memory map reads faster forwards
-        return to_float(torch.from_numpy(np.ascontiguousarray(images[ordered])).to(self.device))
+            return images.to_float(torch.from_numpy(images.stored[rows[forwards]][shuffled]).to(self.device))
+        return to_float(torch.from_numpy(np.ascontiguousarray(images[chosen[forwards]][shuffled])).to(self.device))
