@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imaetool.config import Latents
 from imaetool.errors import UserError
+from imaetool.information.bounded import bounded
 from imaetool.information.densities import sample_categorical, sample_gaussian
 from imaetool.information.vat import frozen_statistics
 from imaetool.registry import resolve
@@ -90,7 +91,7 @@ class Autoencoder(nn.Module):
         """Floats (B, C, H, W) to Codes, unchecked: what training calls, whose moves may leave [0, 1]."""
         with self._cast(x):
             mu, log_var, logits = self.encoder(x)
-        log_var = log_var.float().clamp(*LOG_VAR_RANGE)
+        log_var = bounded(log_var.float(), *LOG_VAR_RANGE)
         split = logits.float().split(list(self.latents.categories), dim=1) if self.latents.categories else ()
         return Codes(mu.float(), log_var, tuple(split))
 
