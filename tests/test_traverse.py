@@ -53,6 +53,17 @@ def test_every_unit_of_every_picture_is_drawn(work, monkeypatch):
     assert pixels(work / "both.png").shape[0] > 1.8 * pixels(work / "one-a.png").shape[0]
 
 
+def test_chosen_units_are_drawn_in_the_order_given(work, monkeypatch):
+    calls = sheets_of(monkeypatch)
+    run("traverse", "--image", "a.png", "--steps", 3, cwd=work)
+    assert "traverse-units-7-2.png" in run("traverse", "--image", "a.png", "--unit", "7,2,7", "--steps", 3, cwd=work).stdout
+    (every, texts_every), (some, texts) = calls
+    where = [texts_every["row_labels"].index(label) for label in texts["row_labels"]]
+    assert texts["row_labels"] == ["unit 7", "unit 2"] and np.allclose(some, every[where], atol=1e-6)
+    assert texts["row_notes"] == [texts_every["row_notes"][i] for i in where] and texts["title"] == "units 7, 2, from a.png"
+    assert "units 0 to 9" in run("traverse", "--unit", "3,10", cwd=work, code=1).stderr
+
+
 def test_a_frame_of_several_pictures_has_a_row_for_each(work, monkeypatch):
     calls = sheets_of(monkeypatch)
     run("traverse", "--image", "a.png", "--image", "b.png", "--steps", 3, "--gif", "-o", "both.png", cwd=work)

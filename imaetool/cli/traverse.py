@@ -23,10 +23,10 @@ __all__ = ["traverse"]
 
 
 def traverse(
-    unit: Annotated[str, typer.Option(help="A unit's number, or all.")] = "all",
+    unit: Annotated[str, typer.Option(help="A unit's number, several as 8,30,4, or all.")] = "all",
     range_: Annotated[str, typer.Option("--range", metavar="FROM,TO", help="Values the unit takes.")] = "-2,2",
     steps: Annotated[int, typer.Option(min=2, max=201, help="Columns.")] = 11,
-    images: Annotated[list[Path] | None, typer.Option("--image", help="A picture for a row, with --unit all for a block of rows; give it several times. Default: a row per category.")] = None,
+    images: Annotated[list[Path] | None, typer.Option("--image", help="A picture for a row, with several units for a block of rows; give it several times. Default: a row per category.")] = None,
     gif: Annotated[bool, typer.Option("--gif", help="Write an animation as well.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="NAME.png; with --gif also NAME.gif. Default: traverse-unit-<n>.png.")] = None,
     invert: Invert = False,
@@ -35,25 +35,27 @@ def traverse(
 ) -> None:
     """Sweep a unit and draw what changes: a row per category or picture, a column per value."""
     low, high = _bounds(range_)
-    wanted = None if unit == "all" else _number(unit)
-    still, moving = _places(output or Path(f"traverse-{'all' if wanted is None else f'unit-{wanted}'}.png"), gif, images or [])
+    wanted = [] if unit == "all" else _numbers(unit)
+    alone = len(wanted) == 1
+    name = f"unit{'' if alone else 's'}-{'-'.join(map(str, wanted))}" if wanted else "all"
+    still, moving = _places(output or Path(f"traverse-{name}.png"), gif, images or [])
     import torch
 
     from imaetool import latents
     from imaetool.pictures import save_gif, save_png
 
     loaded = load_model(model, device, invert=invert)
-    if wanted is not None:
-        latents.check_unit(loaded, wanted)
-    elif not loaded.latents.continuous:
+    for number in wanted:
+        latents.check_unit(loaded, number)
+    if not wanted and not loaded.latents.continuous:
         raise UserError("this model has no units to traverse")
     z, y, names = _sources(loaded, images)
     values = torch.linspace(low, high, steps)
-    if wanted is None:
-        count = len(images) if images else 1
-        sheet = _every_unit(loaded, z[:count], tuple(v[:count] for v in y), names[:count], values)
+    if alone:
+        sheet = _one_unit(loaded, z, y, names, wanted[0], values)
     else:
-        sheet = _one_unit(loaded, z, y, names, wanted, values)
+        count = len(images) if images else 1
+        sheet = _several_units(loaded, z[:count], tuple(v[:count] for v in y), names[:count], wanted, values)
     save_png(sheet.still(), still)
     typer.echo(still)
     if gif:
@@ -110,15 +112,19 @@ def _sources(model: Model, images: Sequence[Path] | None) -> tuple[Tensor, tuple
     return z, y, [f"category {c}" for c in range(len(z))] if model.latents.categories else ["code 0"]
 
 
-def _every_unit(model: Model, z: Tensor, y: tuple[Tensor, ...], names: Sequence[str], values: Tensor) -> _Sheet:
-    """Each code of z (R, K1), y in a block of its own, a row for each unit, the most informative first."""
+def _several_units(
+    model: Model, z: Tensor, y: tuple[Tensor, ...], names: Sequence[str], wanted: Sequence[int], values: Tensor
+) -> _Sheet:
+    """Each code of z (R, K1), y in a block of its own, a row for each unit ``wanted``; without any for all, the most informative first."""
     import torch
 
     from imaetool import latents
 
-    units, information = latents.ranked_units(model.record, model.latents.continuous)
+    ranked, information = latents.ranked_units(model.record, model.latents.continuous)
+    units = list(wanted) or ranked
     blocks = [latents.sweep_units(model, z[i : i + 1], tuple(v[i : i + 1] for v in y), units, values) for i in range(len(z))]
-    title = f"every unit, from {names[0] if len(names) == 1 else 'each picture'}"
+    which = f"units {', '.join(map(str, units))}" if wanted else "every unit"
+    title = f"{which}, from {names[0] if len(names) == 1 else 'each picture'}"
     notes = [f"I(x;z{k}) = {information[k]:.2f} nats" for k in units] if information else ()
     return _Sheet(torch.stack(blocks), names, [f"unit {k}" for k in units], values, title, notes)
 
@@ -158,8 +164,8 @@ def _bounds(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _number(text: str) -> int:
+def _numbers(text: str) -> list[int]:
     try:
-        return int(text)
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
-        raise typer.BadParameter(f"--unit {text!r}: give a unit's number, or all") from None
+        raise typer.BadParameter(f"--unit {text!r}: give a unit's number, several as 8,30,4, or all") from None
