@@ -113,3 +113,18 @@ def test_a_picture_that_is_read_is_not_written_over(work):
 def test_edit_writes_no_png_under_another_name(work):
     assert "must end in .png" in one_line(run("edit", "a.png", "--category", 1, "-o", "e.jpg", cwd=work, code=1))
     assert not (work / "e.jpg").exists()
+
+
+def test_a_runs_picture_keeps_to_its_most_informative_units(monkeypatch):
+    from imaetool.config import Latents
+    from imaetool.evaluation import pictures as drawn
+    from imaetool.model import Autoencoder
+
+    calls, grid = [], drawn.grid
+    monkeypatch.setattr(drawn, "grid", lambda images, **texts: calls.append((images, texts)) or grid(images, **texts))
+    model = Autoencoder("mlp-imae", (1, 8, 8), Latents(50, ())).eval()
+    drawn.draw_traversals(model, {"unit_information": [float(k) for k in range(50)]}, steps=2)
+    drawn.draw_samples(model, 0)
+    (images, texts), (_, sampled) = calls
+    assert len(images) == 40 and texts["row_labels"][0] == "unit 49" and texts["title"] == "The 40 most informative units of 50"
+    assert sampled["title"] == "Samples: z from the prior"

@@ -39,13 +39,13 @@ def draw_samples(model: Autoencoder, seed: int, columns: int = 12) -> Image.Imag
     rows = range(model.latents.categories[0]) if model.latents.categories else (None,) * 4
     images = [model.sample(columns, category=c, generator=generator).cpu().numpy() for c in rows]
     labels = [f"category {c}" for c in rows] if model.latents.categories else None
-    return grid(np.stack(images), row_labels=labels, title="Samples: z from the prior, one row per category")
+    return grid(np.stack(images), row_labels=labels, title="Samples: z from the prior" + (", one row per category" if labels else ""))
 
 
 def draw_traversals(
-    model: Autoencoder, record: dict[str, Any], steps: int = 11, bound: float = 2.0, most: int | None = None
+    model: Autoencoder, record: dict[str, Any], steps: int = 11, bound: float = 2.0, most: int = 40
 ) -> Image.Image:
-    """One row per unit, most informative first, each swept from category 0's typical code."""
+    """One row per unit, ``most`` of them, most informative first, each swept from category 0's typical code."""
     units, information = latents.ranked_units(record, model.latents.continuous)
     units = units[:most]
     z, y = latents.category_rows(model, record.get("exemplars"))
@@ -56,7 +56,7 @@ def draw_traversals(
         row_labels=[f"unit {k}" for k in units],
         row_notes=[f"I(x;z{k}) = {information[k]:.2f} nats" for k in units] if information else None,
         column_labels=[f"{round(v, 1) + 0.0:+.1f}" for v in values.tolist()],
-        title="Units, most informative first",
+        title="Units, most informative first" if len(units) == model.latents.continuous else f"The {len(units)} most informative units of {model.latents.continuous}",
     )
 
 
