@@ -74,7 +74,7 @@ PLANS = [
     Plan("vmi-vae-dsprites", "VMI-VAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
     Plan("imae-celeba", "IMAE on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),
     Plan("vmi-vae-celeba", "VMI-VAE on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),
-    Plan("jointvae-celeba", "JointVAE on 10,000 CelebA faces: all in its units, the category came out the same for every face.", UNITS, flags=_FACES),
+    Plan("jointvae-celeba", "JointVAE on 10,000 CelebA faces.", UNITS, flags=_FACES),
     Plan("infomax-vae-celeba", "InfoMax-VAE on 10,000 CelebA faces.", NEURAL, flags=_FACES),
     Plan("vae-celeba", "The VAE baseline on 10,000 CelebA faces.", UNITS, flags=_FACES),
     Plan("beta-tcvae-celeba", "The beta-TCVAE baseline on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),

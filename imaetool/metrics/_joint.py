@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["joint_log_density"]
+from imaetool.metrics._inputs import sample_codes
+
+__all__ = ["joint_log_density", "own_and_joint"]
 
 _POINTS = 256  # draws evaluated together
 _CODES = 4096  # codes evaluated together: blocks of 8 MiB
@@ -37,3 +39,10 @@ def joint_log_density(mu: Tensor, variance: Tensor, z: Tensor) -> Tensor:
             total = torch.logaddexp(total, log_p.logsumexp(1))
         out.append(total)
     return torch.cat(out)
+
+
+def own_and_joint(mu: Tensor, variance: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes z (draws, K) of random images, log q(z|x) of each under its own image, and log q(z): (draws,) twice."""
+    images, z, noise = sample_codes(mu, variance, draws, seed)
+    own = -0.5 * (noise**2 + variance[images].log() + math.log(2 * math.pi)).sum(1)
+    return z, own, joint_log_density(mu, variance, z)

@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from imaetool.metrics._inputs import read_gaussians, rows, sample_codes
-from imaetool.metrics._joint import joint_log_density
+from imaetool.metrics._inputs import read_gaussians, rows
+from imaetool.metrics._joint import own_and_joint
 from imaetool.metrics.result import Result
 
 __all__ = ["gaussian_information", "mixture_information", "variational_information"]
@@ -21,9 +21,8 @@ def mixture_information(mu, log_var, *, draws: int = 10_000, seed: int = 0) -> R
     Source: Hoffman and Johnson 2016; infomax_vae appendix B for the cap.
     """
     means, variance = read_gaussians(mu, log_var)
-    images, z, noise = sample_codes(means, variance, draws, seed)
-    own = -0.5 * (noise**2 + variance[images].log() + math.log(2 * math.pi)).sum(1)
-    samples = own - joint_log_density(means, variance, z)
+    _, own, joint = own_and_joint(means, variance, draws, seed)
+    samples = own - joint
     value, cap = float(samples.mean()), math.log(len(means))
     notes = [f"capped by log N = {cap:.3f} nats (N = {len(means)})"]
     if value > cap - 0.5:

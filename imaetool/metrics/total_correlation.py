@@ -7,8 +7,8 @@ import math
 import torch
 
 from imaetool.metrics import _mixture
-from imaetool.metrics._inputs import read_gaussians, rows, sample_codes
-from imaetool.metrics._joint import joint_log_density
+from imaetool.metrics._inputs import read_gaussians, rows
+from imaetool.metrics._joint import own_and_joint
 from imaetool.metrics.result import Result
 
 _NEAR = 0.5  # nats below log N
@@ -54,11 +54,8 @@ def mixture_total_correlation(mu, log_var, *, draws: int = 2_000, seed: int = 0)
     Source: imae eq. 3; Chen et al. 2018.
     """
     means, variance = read_gaussians(mu, log_var)
-    images, z, noise = sample_codes(means, variance, draws, seed)
-    joint = joint_log_density(means, variance, z)
-    own = -0.5 * (noise**2 + variance[images].log() + math.log(2 * math.pi)).sum(1)
-    information, cap = float((own - joint).mean()), math.log(len(means))
-    samples = joint
+    z, own, samples = own_and_joint(means, variance, draws, seed)
+    information, cap = float((own - samples).mean()), math.log(len(means))
     for k in range(means.shape[1]):
         samples = samples - _mixture.density(_mixture.fit(means[:, k], variance[:, k]), z[:, k])[:, 0].log()
     value = float(samples.mean())
