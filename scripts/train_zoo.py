@@ -69,7 +69,7 @@ PLANS = [
     Plan("vae-dsprites", "The VAE baseline on dSprites.", FACTORS, settings=_MIG, flags=_SAME),
     Plan("beta-vae-dsprites", "The beta-VAE baseline on dSprites.", FACTORS, settings=_MIG, flags=_SAME),
     Plan("beta-tcvae-dsprites", "The beta-TCVAE baseline on dSprites.", FACTORS, settings=_MIG, flags=_SAME),
-    Plan("jointvae-dsprites", "JointVAE on dSprites.", FACTORS, settings=_MIG, flags=("--network", "mlp-narrow-64", "--epochs", "4", "--batch-size", "512")),
+    Plan("jointvae-dsprites", "JointVAE on dSprites.", FACTORS, settings=_MIG),
     Plan("infomax-vae-dsprites", "InfoMax-VAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
     Plan("vmi-vae-dsprites", "VMI-VAE on dSprites.", FACTORS, settings=_MIG, flags=_SPRITES),
     Plan("imae-celeba", "IMAE on 10,000 CelebA faces.", UNITS, flags=_FACES + _SMALL),

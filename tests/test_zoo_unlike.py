@@ -1,5 +1,7 @@
 """Pictures that a model was not made for: warned of once, with the model that fits better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,17 @@ def test_pictures_of_another_kind_are_warned_of_once(zoo, tmp_path, capfd):
     said = capfd.readouterr().err + (result.stderr if result.stderr_bytes else "")
     assert result.exit_code == 0 and said.count("unlike the digits images") == 1
     assert f"imaetool train {tmp_path / 'p'}" in said
+
+
+@pytest.mark.parametrize("rows, named", [
+    ([("tiny", True)], "tiny"), ([("other", False), ("tiny", True)], "other"), ([("tiny", True), ("other", False)], "tiny"),
+])
+def test_of_the_models_beside_the_package_the_first_of_each_dataset_is_asked(zoo, packaged, digits, tmp_path, rows, named):
+    from imaetool.zoo import manifest
+    from imaetool.zoo.unlike import better_model
+
+    manifest.write_manifest({name: replace(packaged[1], name=name, bundled=bundled) for name, bundled in rows}, zoo)
+    assert better_model(pictures_of(digits, tmp_path / "p")) == named
 
 
 def test_the_packaged_model_that_fits_better_is_named(zoo, packaged, digits, tmp_path):

@@ -36,11 +36,16 @@ def _pictures(model: Model, paths: Sequence[Path], invert: bool = False) -> np.n
 
 
 def better_model(paths: Sequence[Path], besides: Path | None = None) -> str | None:
-    """The name of the packaged model that finds fewest of the pictures strange, if it finds most of them usual."""
-    shares = {}
+    """The name of the packaged model that finds fewest of the pictures strange, if it finds most of them usual.
+
+    Asked are the models in the package, and of those in the source tree's weights/ the first of each dataset.
+    """
+    shares, known = {}, set()
     for name, row in read_manifest().items():
-        path = packaged_file(name)
-        if path is None or path == besides or not row.bundled:
+        path, dataset = packaged_file(name), row.data.get("name")
+        first_of_its_data = dataset not in known
+        known.add(dataset)
+        if path is None or path == besides or not (row.bundled or first_of_its_data):
             continue
         try:
             model = load(path)
