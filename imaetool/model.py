@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from imaetool.config import Latents
 from imaetool.errors import UserError
-from imaetool.information.bounded import bounded
 from imaetool.information.densities import sample_categorical, sample_gaussian
 from imaetool.information.vat import frozen_statistics
 from imaetool.registry import resolve
@@ -20,7 +19,7 @@ from imaetool.registry import resolve
 __all__ = ["Autoencoder", "Codes", "Outputs"]
 
 _SLACK = 1e-4  # what resizing in floats may leave [0, 1] by
-LOG_VAR_RANGE = (-9.0, 4.0)  # outside it sparse images (dSprites) drive the variances to overflow
+LOG_VAR_RANGE = (-9.0, 4.0)  # outside it sparse images (dSprites) drive the variances to overflow; no gradient leads back in
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Autoencoder(nn.Module):
         """Floats (B, C, H, W) to Codes, unchecked: what training calls, whose moves may leave [0, 1]."""
         with self._cast(x):
             mu, log_var, logits = self.encoder(x)
-        log_var = bounded(log_var.float(), *LOG_VAR_RANGE)
+        log_var = log_var.float().clamp(*LOG_VAR_RANGE)
         split = logits.float().split(list(self.latents.categories), dim=1) if self.latents.categories else ()
         return Codes(mu.float(), log_var, tuple(split))
 

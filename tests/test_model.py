@@ -8,7 +8,6 @@ import torch
 
 import imaetool
 from imaetool.config import Latents
-from imaetool.information.bounded import bounded
 from imaetool.model import Autoencoder
 
 SHAPE = (3, 8, 8)
@@ -135,22 +134,3 @@ def test_pictures_in_the_package_go_the_same_way(model, images):
     from imaetool.evaluation.encode import encode_images
 
     assert same(encode_images(model, images), model.encode(images))
-
-
-def test_the_kl_brings_a_log_variance_back_from_beyond_its_range():
-    """A plain clamp would leave it there for good: its gradient is 0 outside."""
-    outside = torch.tensor([6.0, -12.0, 1.0], requires_grad=True)
-    optimizer = torch.optim.SGD([outside], lr=0.5)
-    for _ in range(200):
-        log_var = bounded(outside, -9.0, 4.0)
-        assert -9 <= log_var.min() and log_var.max() <= 4
-        optimizer.zero_grad()
-        (0.5 * (log_var.exp() - 1 - log_var)).sum().backward()  # KL to N(0, 1)
-        optimizer.step()
-    assert outside.detach().abs().max() < 0.1
-
-
-def test_nothing_pushes_a_bounded_value_further_out():
-    x = torch.tensor([-10.0, 5.0, -10.0, 5.0, 0.0], requires_grad=True)
-    (bounded(x, -9.0, 4.0) * torch.tensor([1.0, -1.0, -1.0, 1.0, 3.0])).sum().backward()
-    assert x.grad.tolist() == [0, 0, -1, 1, 3]
