@@ -42,6 +42,7 @@ def every_result(mu, log_var, factors):
         metrics.gaussian_total_correlation(mu),
         metrics.mixture_total_correlation(mu, log_var, draws=120),
         metrics.mixture_information(mu, log_var, draws=120),
+        metrics.fitted_information(mu, log_var, draws=2),
         metrics.variational_information(-mu[:, 0].abs(), 1.5),
         metrics.neural_information_estimate(mu, mu, steps=5),
         metrics.log_likelihood_from_weights(mu.T),

@@ -47,7 +47,7 @@ def test_pictures_of_another_kind_are_warned_of_once(zoo, tmp_path, capfd):
     result = run("encode", str(tmp_path / "p"), "-m", "tiny", "-o", str(tmp_path / "codes.jsonl"))
     said = capfd.readouterr().err + (result.stderr if result.stderr_bytes else "")
     assert result.exit_code == 0 and said.count("unlike the digits images") == 1
-    assert f"imaetool train {tmp_path / 'p'}" in said
+    assert f"imaetool train --data {tmp_path / 'p'}" in said
 
 
 @pytest.mark.parametrize("rows, named", [

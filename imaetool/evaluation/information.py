@@ -15,6 +15,7 @@ from imaetool.evaluation.subject import Measurement, NotApplicable, Subject
 from imaetool.information.densities import gaussian_log_density
 from imaetool.metrics import active_units as active, information as per_unit, mutual_information as joint
 from imaetool.metrics import total_correlation as correlation
+from imaetool.metrics.information_bound import LEAST, fitted_information
 from imaetool.metrics.neural_information import neural_information_estimate
 from imaetool.metrics.result import Result
 
@@ -72,7 +73,7 @@ def total_correlation(subject: Subject) -> list[Measurement]:
 
 
 def mutual_information(subject: Subject) -> list[Measurement]:
-    """I(x;z) by the mixture and by a critic; I(code; decoded image) by a network that reads the code back."""
+    """I(x;z) by the mixture, from above and by a critic; I(code; decoded image) by a network that reads the code back."""
     found = []
     latents = subject.model.latents
     if latents.continuous:
@@ -81,6 +82,9 @@ def mutual_information(subject: Subject) -> list[Measurement]:
         found.append(subject.measured(mixture, "mutual-information", "samples", _DRAWS))
         bound = joint.gaussian_information(codes.mu, codes.log_var)
         found.append(subject.measured(bound, "mutual-information", "means", "standard error of H(z|x)"))
+        if subject.n >= LEAST:
+            fitted = fitted_information(codes.mu, codes.log_var, seed=subject.seed)
+            found.append(subject.measured(fitted, "mutual-information", "samples", "closed form, over held-out codes"))
     most = _DRAWN if subject.model.autoregressive else _IMAGES
     rows, notes = subject.subset(min(most, max(8, _VALUES // math.prod(subject.data.shape))))
     if len(rows) < 8 and found:

@@ -15,6 +15,7 @@ _HOMES = {
     "dci": ("dci_from_importance", "dci_score", "importance_matrix"),
     "factor_vae": ("factor_vae_from_votes", "factor_vae_score"),
     "information": ("category_error", "category_information", "proposition_2_radius", "unit_information", "unit_information_exact"),
+    "information_bound": ("fitted_information",),
     "likelihood": ("elbo", "importance_bound", "log_likelihood_from_weights"),
     "mig": ("factor_information", "mig_binned", "mig_chen", "mig_exact", "mig_from_information"),
     "modularity": ("explicitness_score", "modularity_from_information", "modularity_score"),

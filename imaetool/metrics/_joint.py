@@ -9,7 +9,9 @@ from torch import Tensor
 
 from imaetool.metrics._inputs import sample_codes
 
-__all__ = ["joint_log_density", "own_and_joint"]
+__all__ = ["NEAR_CAP", "joint_log_density", "own_and_joint"]
+
+NEAR_CAP = 0.5  # nats below log N within which an estimate says more of N than of the code
 
 _POINTS = 256  # draws evaluated together
 _CODES = 4096  # codes evaluated together: blocks of 8 MiB

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from imaetool.metrics import _mixture, _quadrature
 from imaetool.metrics._inputs import dead_units, probability_table, read_gaussians, sample_codes
+from imaetool.metrics._joint import NEAR_CAP
 from imaetool.metrics.result import Result
 
 __all__ = ["category_error", "category_information", "information", "proposition_2_radius", "unit_information", "unit_information_exact"]
@@ -141,9 +142,9 @@ def information(
 
 def _notes(monte_carlo: Tensor, cap: float, n: int, categorical: list[dict], delta: float) -> tuple[str, ...]:
     notes = [f"each I(x;z_k) is capped by log N = {cap:.3f} nats (N = {n})"]
-    near = [str(k) for k, value in enumerate(monte_carlo.tolist()) if value > cap - 0.5]
+    near = [str(k) for k, value in enumerate(monte_carlo.tolist()) if value > cap - NEAR_CAP]
     if near:
-        notes.append(f"units {', '.join(near)} are within 0.5 nats of the cap: their true information may be larger")
+        notes.append(f"units {', '.join(near)} are within {NEAR_CAP} nats of the cap: their true information may be larger")
     below = [str(k) for k, value in enumerate(monte_carlo.tolist()) if value < -1e-12]
     if below:
         notes.append(f"units {', '.join(below)} came out below 0 by sampling noise: read them as 0")

@@ -7,7 +7,7 @@ import math
 import torch
 
 from imaetool.metrics._inputs import read_gaussians, rows
-from imaetool.metrics._joint import own_and_joint
+from imaetool.metrics._joint import NEAR_CAP, own_and_joint
 from imaetool.metrics.result import Result
 
 __all__ = ["gaussian_information", "mixture_information", "variational_information"]
@@ -25,8 +25,8 @@ def mixture_information(mu, log_var, *, draws: int = 10_000, seed: int = 0) -> R
     samples = own - joint
     value, cap = float(samples.mean()), math.log(len(means))
     notes = [f"capped by log N = {cap:.3f} nats (N = {len(means)})"]
-    if value > cap - 0.5:
-        notes.append("within 0.5 nats of the cap: the true information may be larger")
+    if value > cap - NEAR_CAP:
+        notes.append(f"within {NEAR_CAP} nats of the cap: the true information may be larger")
     if value < 0:
         notes.append("below 0 by sampling noise: read it as 0")
     return Result(

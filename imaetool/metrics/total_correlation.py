@@ -8,10 +8,8 @@ import torch
 
 from imaetool.metrics import _mixture
 from imaetool.metrics._inputs import read_gaussians, rows
-from imaetool.metrics._joint import own_and_joint
+from imaetool.metrics._joint import NEAR_CAP, own_and_joint
 from imaetool.metrics.result import Result
-
-_NEAR = 0.5  # nats below log N
 
 __all__ = ["gaussian_total_correlation", "mixture_total_correlation"]
 
@@ -59,7 +57,7 @@ def mixture_total_correlation(mu, log_var, *, draws: int = 2_000, seed: int = 0)
     for k in range(means.shape[1]):
         samples = samples - _mixture.density(_mixture.fit(means[:, k], variance[:, k]), z[:, k])[:, 0].log()
     value = float(samples.mean())
-    overstated = information > cap - _NEAR
+    overstated = information > cap - NEAR_CAP
     notes = (f"I(x;z) of all units together is {information:.3f} nats, capped by log N = {cap:.3f}",)
     if overstated:
         notes += ("overstated, for I(x;z) is at its cap: read it as an upper bound, that only more images bring down",)

@@ -96,8 +96,9 @@ def loss(
     reconstruction and KL_z. Source: vmi_vae eq. 6 to 12.
     """
     reconstruction, kl_z, kl_y = elbo_terms(outputs, x)
-    log_q, entropy_c = critic.log_q(outputs), critic.entropy(outputs, code_entropy)  # (B,)
-    information = barber_agakov(log_q, critic.entropy(outputs, "batch"))  # (B,), a bound whatever the loss takes for H(c)
+    log_q, entropy_batch = critic.log_q(outputs), critic.entropy(outputs, "batch")  # (B,)
+    information = barber_agakov(log_q, entropy_batch)  # (B,), a bound whatever the loss takes for H(c)
+    entropy_c = entropy_batch if code_entropy == "batch" else critic.entropy(outputs, "prior")
     category_loss = kl_y - weight * (log_q + entropy * entropy_c) + smoothness  # (B,)
     return {
         "loss": reconstruction + kl_z + category_loss,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from imaetool.zoo.manifest import Figure, Model
 __all__ = ["figures_of", "package", "tolerance"]
 
 _SHARE = 0.002  # a figure recomputed elsewhere may differ by this share of itself
-_FITTED = 0.1  # the same where the estimate fits a network of its own, which rounding leads elsewhere on another machine
+_FITTED = {"steps": 0.1, "components": 0.02}  # the same where it fits a network or a mixture, which rounding leads elsewhere: by a setting it has
 _FLOOR = {"fraction": 0.002, "nats": 0.01, "units": 0.5}  # and by so much at least, by the figure's unit
 
 
-def tolerance(value: float, unit: str, n: int, fitted: bool = False) -> float:
+def tolerance(value: float, unit: str, n: int, settings: Iterable[str] = ()) -> float:
     """How far a recomputed figure of n images may be from the one kept: 0.2 % of it, or two images, or the last digit.
 
-    ``fitted``: the estimate trains a network (a critic, a reader of images); 10 % of it.
+    ``settings``: the names of the estimator's. One that trains a network (a critic, a reader of images) has
+    ``steps``, and 10 %; one that fits a mixture of Gaussians has ``components``, and 2 %.
     """
-    return max((_FITTED if fitted else _SHARE) * abs(value), _FLOOR.get(unit, 0.002), 2 / n if unit == "fraction" else 0.0)
+    share = max((_FITTED[name] for name in settings if name in _FITTED), default=_SHARE)
+    return max(share * abs(value), _FLOOR.get(unit, 0.002), 2 / n if unit == "fraction" else 0.0)
 
 
 def figures_of(
@@ -41,7 +43,7 @@ def figures_of(
     chosen = Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
     found: Evaluation = measure(Subject(model, data, split, 0, chosen, progress), list(metrics))
     return tuple(
-        Figure(r.metric, r.variant, round(r.value, 6), r.unit, r.n, split, round(tolerance(r.value, r.unit, r.n, "steps" in r.settings), 6), dict(settings))
+        Figure(r.metric, r.variant, round(r.value, 6), r.unit, r.n, split, round(tolerance(r.value, r.unit, r.n, r.settings), 6), dict(settings))
         for r in found.results
     )
 

@@ -74,5 +74,5 @@ def unlike_warning(model: Model, paths: Sequence[Path], source: Path | None = No
         advice = f"--model {better} fits better"
     else:
         folder = (source or paths[0].parent) if len(paths) > 1 else "images/"
-        advice = f"train on your own:  imaetool train {folder}"
+        advice = f"train on your own:  imaetool train --data {folder}"
     return f"{what} unlike the {kind} images that this model was made for, so its codes mean little: {advice}"
