@@ -61,6 +61,26 @@ def test_of_the_models_beside_the_package_the_first_of_each_dataset_is_asked(zoo
     assert better_model(pictures_of(digits, tmp_path / "p")) == named
 
 
+def test_of_models_that_find_the_pictures_usual_the_one_that_keeps_most_of_them_is_named(zoo, packaged, digits, tmp_path):
+    """Not the first, and not the one with the widest limit: one decodes every picture to the same."""
+    from imaetool.training.checkpoint import load, save_model
+    from imaetool.zoo import manifest
+    from imaetool.zoo.unlike import better_model
+
+    model = load(packaged[0] / "tiny.safetensors")
+    with torch.no_grad():
+        for weight in model.decoder.parameters():
+            weight.zero_()
+    save_model(packaged[0] / "blank.safetensors", model, model.config, model.record | {"reconstruction_limit": 1e9})
+    rows = {name: replace(packaged[1], name=name, file=f"{name}.safetensors", bundled=True) for name in ("blank", "tiny")}
+    manifest.write_manifest(rows, zoo)
+    try:
+        assert better_model(pictures_of(digits, tmp_path / "p")) == "tiny"
+        assert better_model([]) is None
+    finally:
+        (packaged[0] / "blank.safetensors").unlink()
+
+
 def test_the_packaged_model_that_fits_better_is_named(zoo, packaged, digits, tmp_path):
     """Beside the model that fits, one whose limit nothing stays below."""
     from imaetool.training.checkpoint import load, save_model
