@@ -84,7 +84,7 @@ def package(
         figures = full
     content = path.read_bytes()
     return replace(
-        row, status="ready", recipe=config.name, file=path.name, size=len(content), sha256=hashlib.sha256(content).hexdigest(),
+        row, status="ready", recipe=row.recipe or config.name, file=path.name, size=len(content), sha256=hashlib.sha256(content).hexdigest(),
         dtype=str(dtype).removeprefix("torch."), repo="", revision="", figures=figures,
         data={"name": data.name, "source": source, "licence": data.licence, "checksum": data.checksum},
         training={
