@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 
 __all__ = ["main"]
 
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     from imaetool.cli.app import app
     from imaetool.errors import UserError, plain
 
+    warnings.showwarning = lambda message, *_, **__: print(plain(f"warning: {message}"), file=sys.stderr)
     try:
         app(args=argv, prog_name="imaetool")
     except KeyboardInterrupt:

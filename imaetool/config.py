@@ -112,6 +112,7 @@ _CHOICES = {
     "training.precision": ("auto", "fp32", "bf16"),
 }
 _MOST_LATENTS = 65_536
+MOST_SEED = 2**63 - 1
 MOST_SIDE = 1024  # pixels of an image; a model of larger ones is not loaded either
 _POSITIVE = ("training.epochs", "training.restarts", "training.restart_epochs", "training.batch_size", "training.lr", "training.lr_decay", "latents.temperature")
 _NOT_NEGATIVE = (
@@ -138,6 +139,11 @@ def check(config: Config) -> None:
             raise UserError(f"{key} = {_get(config, key)}: must be 0 or more")
     if config.data.size > MOST_SIDE:
         raise UserError(f"data.size = {config.data.size}: give a --size of at most {MOST_SIDE}")
+    if config.training.seed > MOST_SEED:
+        raise UserError(f"training.seed = {config.training.seed}: give a --seed of at most 2^63 - 1")
+    for kind in ("labels", "factors"):
+        if getattr(config.data, kind) and config.data.name != "folder":
+            raise UserError(f"data.{kind} = {getattr(config.data, kind)!r}: a file of {kind} goes with images of your own, and the data is {config.data.name}")
     latents = config.latents
     if any(size < 2 for size in latents.categories):
         raise UserError(f"latents.categories = {list(latents.categories)}: each needs 2 values or more (or [] for none)")

@@ -1,6 +1,4 @@
-"""Reading pictures from files that nobody vouches for. A file that cannot be read raises `UnreadableImage`, whatever Pillow raised
-inside.
-"""
+"""Reading pictures from files that nobody vouches for. One that cannot be read raises `UnreadableImage`, whatever Pillow raised."""
 import errno
 import functools
 import os
@@ -22,8 +20,10 @@ from imaetool.pixels import Refused, draft, eight_bits, fit, orientation, uprigh
 __all__ = ["MAX_PIXELS", "SUFFIXES", "UnreadableImage", "choose_format", "list_images", "peek", "picture", "read",
            "read_many", "shown"]
 
-SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .tif .tiff .gif .avif "
-                     ".pbm .pgm .ppm .pnm".split())
+FOREIGN = frozenset(".heic .heif .jp2 .j2k .jxl".split())              # found, so that they can be named
+SUFFIXES = FOREIGN | frozenset(".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .tif .tiff .gif .avif "
+                               ".pbm .pgm .ppm .pnm".split())
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is told as an error
 MAX_PIXELS = 100_000_000
 CROPS = ("center", "pad", "stretch")
 
@@ -64,7 +64,7 @@ def list_images(path) -> list[Path]:
         return [path]
     found = [file for file in _walk(path) if file.suffix.lower() in SUFFIXES]
     if not found:
-        raise FileNotFoundError(f"no image found in {shown(path)} (looked for {' '.join(sorted(SUFFIXES))})")
+        raise FileNotFoundError(f"no image found in {shown(path)} (looked for {' '.join(sorted(SUFFIXES - FOREIGN))})")
     return sorted(found, key=lambda file: file.parts)
 
 
@@ -139,9 +139,9 @@ def _header_size(file) -> tuple[int, int]:
 
 def _unknown(file) -> str:
     file.seek(4)
-    if file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"):
-        return "HEIC, which is not supported: convert it to JPEG"
-    return "not an image"
+    ending = Path(os.fsdecode(file.name)).suffix.lower()
+    kind = ".heic" if file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1") else ending
+    return f"{kind[1:].upper()}, which is not supported: convert it to JPEG" if kind in FOREIGN else "not an image"
 
 
 def _reason(error: Exception) -> str:

@@ -26,7 +26,18 @@ WRONG = [
     (["eval", "--metric", "accuracie"], "did you mean 'accuracy'"),
     (["eval", "--split", "validation"], "train or test"),
     (["eval", "--data", "missing/"], "no such folder"),
-    (["eval", "--device", "quantum"], "cannot be used here"),
+    (["eval", "--device", "quantum"], "give auto, cpu, cuda or mps"),
+    (["eval", "--device", "cuda:99"], "try --device cpu"),
+    (["eval", "--k", "0"], "--k 0: must be 1 or more"),
+    (["eval", "--n", "-1"], "--n -1: must be"),
+    (["edit", "images/set0/00.png", "--unit", "1", "--value", "1e30"], "within -1e6 and 1e6"),
+    (["edit", "images/set0/00.png", "--unit", "1", "--value", "1", "-o", "no/x.png"], "cannot write no/x.png: there is no folder no"),
+    (["edit", "images/set0/00.png", "--unit", "1", "--value", "1", "-o", "x.jpg"], "must end in .png"),
+    (["traverse", "-o", "no/x.png"], "cannot write no/x.png: there is no folder no"),
+    (["train", "--seed", str(2**63)], "--seed of at most 2^63 - 1"),
+    (["train", "--batch-size", "1"], "normalises over the batch, give --batch-size 2"),
+    (["train", "--labels", "nosuch.csv"], "goes with images of your own, and the data is digits"),
+    (["train", "--factors", "nosuch.csv"], "goes with images of your own, and the data is digits"),
     (["train", "--recipe", "imae-mnits"], "did you mean 'imae-mnist'"),
     (["train", "--data", "mnits"], "did you mean 'mnist'"),
     (["train", "--data", "missing/folder"], "no such folder"),
@@ -56,9 +67,18 @@ def test_wrong_input_is_one_line_and_exit_code_1(work, arguments, said):
 @pytest.mark.parametrize("arguments", [
     ["train", "--epochs", "many"], ["encode"], ["edit", "a.png", "--unit", "1"], ["edit", "a.png"], ["nonsense"],
     ["traverse", "--range", "1"], ["traverse", "--range", "1,inf"], ["traverse", "--unit", "x"], ["train", "--resume", "--data", "mnist"],
+    ["traverse", "--range=-1e30,1e30"], ["edit", "a.png", "--unit", "1", "--value", "1", "--unit", "1", "--value", "2"], ["encode", ""],
+    ["eval", "--compare", "a"], ["eval", "a", "b"],
 ], ids=" ".join)
 def test_wrong_usage_is_exit_code_2(work, arguments):
     assert "Traceback" not in run(*arguments, cwd=work, code=2).stderr
+
+
+def test_a_run_that_is_refused_leaves_no_folder(work):
+    before = sorted((work / "runs").iterdir())
+    for arguments in (["--batch-size", "1"], ["--seed", str(2**63)], ["--labels", "nosuch.csv"]):
+        run("train", *arguments, cwd=work, code=1)
+    assert sorted((work / "runs").iterdir()) == before
 
 
 def program(*arguments, cwd):

@@ -44,3 +44,8 @@ def test_train_resume_from_the_command_line(tmp_path):
     (tmp_path / "runs/a/model.safetensors").unlink()
     done = run("train", "--resume", "--epochs", 3, cwd=tmp_path)
     assert "resuming runs/a" in done.stderr and "epoch 3/3" in done.stderr
+
+
+def test_starts_are_not_tried_for_longer_than_the_run_is_to_be(tmp_path):
+    done = run("train", "--epochs", 1, "--restarts", 2, "--device", "cpu", "--output", "out", cwd=tmp_path)
+    assert "restart_epochs = 1\n" in (tmp_path / "out" / "config.toml").read_text() and "for 12 epochs" not in done.stderr

@@ -53,8 +53,8 @@ def test_a_split_of_two_images_gives_what_it_can():
         (["dci"], {"factors": ("scale",)}, "metric dci compares factors, and one is left"),
         (["modulrity"], {}, "did you mean 'modularity'"),
         (["dci"], {"trees": "oak"}, "unknown trees 'oak'"),
-        (["mig"], {"draws": 0}, "draws = 0"),
-        (["elbo"], {"images": -1}, "images = -1"),
+        (["mig"], {"draws": 0}, "--draws 0"),
+        (["elbo"], {"images": -1}, "--n -1"),
     ],
 )
 def test_refusals_are_one_line(metrics, settings, said):

@@ -134,8 +134,8 @@ def test_compare_side_by_side(runs):
     assert found["schema"] == 1 and len(found["models"]) == 2 and [r["metric"] for r in found["comparison"]] == ["accuracy", "accuracy", "elbo"]
     first, second = found["comparison"][0]["values"]
     assert first == second and found["comparison"][0]["best"] is None
-    assert "--compare needs two" in one_line(run("eval", "--compare", "a", cwd=runs, code=1))
-    assert "add --compare" in one_line(run("eval", "a", "b", cwd=runs, code=1))
+    assert "--compare needs two" in run("eval", "--compare", "a", cwd=runs, code=2).stderr
+    assert "add --compare" in run("eval", "a", "b", cwd=runs, code=2).stderr
 
 
 def test_report_is_written_whole(runs):

@@ -67,6 +67,13 @@ def test_links_are_followed_once(tmp_path):
     assert refusal(root / "self.png")
 
 
+@pytest.mark.parametrize("name", ["a.heic", "b.JP2", "c.jxl"])
+def test_pictures_of_formats_that_are_not_read_are_found_and_named(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(64))
+    [file] = list_images(tmp_path)
+    assert refusal(file) == f"{name[2:].upper()}, which is not supported: convert it to JPEG"
+
+
 def test_a_missing_path_and_a_folder_without_pictures(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder: .*nowhere"):
         list_images(tmp_path / "nowhere")

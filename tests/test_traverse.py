@@ -128,3 +128,13 @@ def test_a_runs_picture_keeps_to_its_most_informative_units(monkeypatch):
     (images, texts), (_, sampled) = calls
     assert len(images) == 40 and texts["row_labels"][0] == "unit 49" and texts["title"] == "The 40 most informative units of 50"
     assert sampled["title"] == "Samples: z from the prior"
+
+
+@pytest.mark.parametrize("bounds, steps, heads", [
+    ("-2,2", 11, ["-2.0", "-1.6"]), ("-2,2", 201, ["-2.00", "-1.98"]), ("-0.001,0.001", 3, ["-0.001", "+0.000"]), ("-3,3", 9, ["-3.00", "-2.25"]),
+])
+def test_columns_have_as_many_decimals_as_tell_them_apart(work, monkeypatch, bounds, steps, heads):
+    calls = sheets_of(monkeypatch)
+    run("traverse", "--unit", 2, f"--range={bounds}", "--steps", steps, "-o", "t.png", cwd=work)
+    found = calls[0][1]["column_labels"]
+    assert found[:2] == heads and len(set(found)) == steps

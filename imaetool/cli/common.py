@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imaetool.errors import plain
+from imaetool.errors import UserError, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from imaetool.training.checkpoint import Model
 
-__all__ = ["DataRoot", "Device", "Invert", "Json", "ModelName", "load_model", "print_json", "say", "tell", "warn", "warn_if_unlike"]
+__all__ = ["DataRoot", "Device", "Invert", "Json", "ModelName", "load_model", "print_json", "say", "tell", "warn", "warn_if_unlike", "writable_picture"]
 
 ModelName = Annotated[
     str | None,
@@ -64,6 +64,14 @@ def load_model(name: str | None, device: str, *, found: tuple[Path, str] | None 
         model.config = replace(model.config, data=replace(model.config.data, invert=not model.config.data.invert))
     say(f"model: {path} ({how})")
     return model
+
+
+def writable_picture(path: Path) -> None:
+    """UserError, before any work, where a PNG cannot be written to ``path``."""
+    if path.suffix.lower() != ".png":
+        raise UserError(f"cannot write {path}: its name must end in .png")
+    if not path.parent.is_dir():
+        raise UserError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def warn_if_unlike(model: Model, paths: Sequence[Path], source: Path | None = None) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike
+from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike, writable_picture
 from imaetool.errors import UserError
 
 __all__ = ["edit"]
+
+_COMPARED = 192  # pixels, about, of each picture of --compare
 
 
 def edit(
@@ -34,9 +35,12 @@ def edit(
         raise typer.BadParameter(f"{len(units)} --unit but {len(values)} --value: give each unit its value")
     if not units and category is None:
         raise typer.BadParameter("nothing to change: give --unit N --value V, or --category C")
-    if bad := [v for v in values if not math.isfinite(v)]:
-        raise UserError(f"--value {bad[0]}: give a finite number")
+    if bad := [v for v in values if not abs(v) < 1e6]:
+        raise UserError(f"--value {bad[0]}: give a finite number, within -1e6 and 1e6")
+    if twice := [k for k in units if units.count(k) > 1]:
+        raise typer.BadParameter(f"--unit {twice[0]} is given twice")
     path = output or Path(f"{picture.stem}-edited.png")
+    writable_picture(path)
     import numpy as np
     from PIL import Image
 
@@ -56,7 +60,8 @@ def edit(
         given = read_pictures(loaded, [picture])[0] / 255.0
         plain = latents.edit(loaded, codes, {}, None)[0].cpu().numpy()
         row = np.stack([given, plain, edited])[None]
-        save_png(grid(row, column_labels=["picture", "reconstruction", "edited"], title="; ".join(changes)), path)
+        scale = max(1, round(_COMPARED / max(loaded.shape[1:])))
+        save_png(grid(row, column_labels=["picture", "reconstruction", "edited"], title="; ".join(changes), scale=scale), path)
     else:
         pixels = np.rint(np.nan_to_num(edited) * 255).astype(np.uint8)
         save_png(Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)), path)

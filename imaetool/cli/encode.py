@@ -15,7 +15,7 @@ __all__ = ["encode"]
 
 
 def encode(
-    images: Annotated[Path, typer.Argument(help="A picture, a folder of pictures, nested or flat, or a zip or tar of them.")],
+    images: Annotated[str, typer.Argument(metavar="IMAGES", help="A picture, a folder of pictures, nested or flat, or a zip or tar of them.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .parquet, .npz, .csv or .jsonl file, or - for JSON lines on stdout.")] = "codes.parquet",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file and write nothing.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images encoded at once.")] = 256,
@@ -32,6 +32,8 @@ def encode(
     from imaetool.images import shown
     from imaetool.tables import Unreadable, table_writer, write_unreadable
 
+    if not images:
+        raise typer.BadParameter("the name of the pictures is empty: give a picture, a folder or an archive (. is this folder)")
     writer = table_writer(output)  # a wrong suffix is told before any work
     bad: list[Unreadable] = []
 
@@ -41,9 +43,9 @@ def encode(
         bad.append(found)
         warn(f"skipped {shown(found.path)}: {found.reason}")
 
-    with pictures_at(images) as (paths, called):
+    with pictures_at(Path(images)) as (paths, called):
         loaded = load_model(model, device, invert=invert)
-        warn_if_unlike(loaded, paths, images)
+        warn_if_unlike(loaded, paths, Path(images))
         with writer as table:
             done = encode_files(loaded, paths, table, on_unreadable=unreadable, called=called, batch_size=batch_size, workers=workers)
             if not done:

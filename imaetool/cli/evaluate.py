@@ -85,9 +85,9 @@ def _named(models: list[str] | None, model: str | None, compare: bool) -> list[s
     """The models to measure; None stands for the newest run."""
     names = [*([model] if model is not None else []), *(models or [])]
     if compare and len(names) < 2:
-        raise UserError("--compare needs two models or more: imaetool eval --compare A B")
+        raise typer.BadParameter("--compare needs two models or more: imaetool eval --compare A B")
     if not compare and len(names) > 1:
-        raise UserError(f"{len(names)} models given: add --compare to set them side by side")
+        raise typer.BadParameter(f"{len(names)} models given: add --compare to set them side by side")
     return names or [None]
 
 

@@ -127,6 +127,9 @@ def _start(config: Config, changes: dict[str, Any], output: str | None) -> Run:
     from imaetool.training.run import train as train_run
 
     config = apply(config, changes, objectives.defaults(config.objective["name"]))
+    if "training.epochs" in changes and "training.restart_epochs" not in changes:  # a start is not tried for longer than the run
+        shorter = min(config.training.restart_epochs, config.training.epochs)
+        config = apply(config, {"training.restart_epochs": shorter})
     reporter = ScreenReporter()
     try:
         return train_run(config, output=output, reporter=reporter)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike
+from imaetool.cli.common import Device, Invert, ModelName, load_model, say, warn_if_unlike, writable_picture
 from imaetool.errors import UserError
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ class _Sheet:
 
     @property
     def _heads(self) -> list[str]:
-        return [f"{round(v, 1) + 0.0:+.1f}" for v in self.values.tolist()]
+        values = self.values.tolist()
+        near = 0.02 * abs(values[1] - values[0])  # as many decimals as the values have, near enough
+        digits = next((d for d in range(1, 8) if all(abs(round(v, d) - v) <= near for v in values)), 8)
+        return [f"{round(v, digits) + 0.0:+.{digits}f}" for v in values]
 
     def still(self) -> Image:
         """All rows of all blocks, a column for each value."""
@@ -148,6 +151,7 @@ def _places(output: Path, gif: bool, images: Sequence[Path]) -> tuple[Path, Path
         kinds = ".png or .gif" if gif else ".png; --gif writes an animation as well" if ending == ".gif" else ".png"
         raise UserError(f"cannot write {output}: its name must end in {kinds}")
     still, moving = (output.with_suffix(".png"), output) if ending == ".gif" else (output, output.with_suffix(".gif"))
+    writable_picture(still)
     for path in (still, moving) if gif else (still,):
         if path.exists() and any(image.exists() and image.samefile(path) for image in images):
             raise UserError(f"{path} is one of the pictures given and would be written over: choose another --output")
@@ -160,7 +164,7 @@ def _bounds(text: str) -> tuple[float, float]:
     except ValueError:
         raise typer.BadParameter(f"--range {text!r}: give two numbers, as -2,2") from None
     if not (abs(low) < 1e6 and abs(high) < 1e6 and low != high):
-        raise typer.BadParameter(f"--range {text!r}: give two different finite numbers")
+        raise typer.BadParameter(f"--range {text!r}: give two different numbers within -1e6 and 1e6")
     return low, high
 
 

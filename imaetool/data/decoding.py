@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from imaetool.data.archives import read_members
-from imaetool.images import SUFFIXES, UnreadableImage, peek, picture, shown
+from imaetool.images import FOREIGN, SUFFIXES, UnreadableImage, peek, picture, shown
 
 __all__ = ["Archived", "Files", "NoPictures", "Pictures", "Reader", "content_draw"]
 
@@ -160,7 +160,7 @@ class Archived(Pictures):
             found = True
             yield name.removeprefix("./"), content
         if not found:
-            raise NoPictures(f"no image found in {shown(self.root)} (looked for {' '.join(sorted(SUFFIXES))})")
+            raise NoPictures(f"no image found in {shown(self.root)} (looked for {' '.join(sorted(SUFFIXES - FOREIGN))})")
 
     def as_file(self, item):
         if not hasattr(self._slots, "path"):

@@ -37,11 +37,11 @@ class Settings:
     trees: str = "random-forest"  # of DCI; gradient-boosting takes minutes
 
     def __post_init__(self) -> None:
-        for name in ("draws", "samples"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} = {getattr(self, name)}: must be 1 or more")
+        for name, value in (("draws", self.draws), ("k", self.samples)):
+            if value < 1:
+                raise UserError(f"--{name} {value}: must be 1 or more")
         if self.images < 0:
-            raise UserError(f"images = {self.images}: must be 1 or more, or 0 for the default")
+            raise UserError(f"--n {self.images}: must be 1 or more, or 0 for the default")
         if self.trees not in ("random-forest", "gradient-boosting"):
             raise unknown_name("trees", self.trees, ["random-forest", "gradient-boosting"])
 
@@ -181,7 +181,7 @@ class Subject:
     ) -> Measurement:
         """``result`` under the registry's name, with what this subject is. ``error`` replaces its own."""
         fields = {**vars(result), "metric": metric, "notes": (*result.notes, *notes)}
-        fields["error"] = result.error if error is None else error
+        fields["error"] = None if result.n < 2 else result.error if error is None else error  # one image has no spread
         factors = result.settings.get("factors")
         return Measurement(
             **fields, codes=codes, error_kind=(error_kind or "closed form") if fields["error"] is not None else "",

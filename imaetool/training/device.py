@@ -20,12 +20,19 @@ def choose_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise UserError(f"device {name!r} cannot be used here: give auto, cpu, cuda or mps")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}): try --device cpu") from error
+        raise UserError(f"device {name!r} cannot be used here ({_why(name, error)}): try --device cpu") from error
     return device
+
+
+def _why(name: str, error: Exception) -> str:
+    present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(name.partition(":")[0], lambda: True)()
+    return str(error).splitlines()[0][:200] if present else "this machine, or this torch, has none"
 
 
 def choose_precision(name: str, device: torch.device) -> str:

@@ -74,6 +74,7 @@ def train(config: Config, *, output: str | None = None, reporter: Reporter | Non
     config = _for_few_images(config, len(data.train))
     with torch.random.fork_rng(), few_threads_for_small_images(data.shape):
         trainer = _trainer(config, data)
+        _check_batches(trainer)
         run = Run(new_folder(config, output), config, data, trainer)
         with held(run.folder):
             _write_config(run)
@@ -123,6 +124,12 @@ def _check_sizes(config: Config, data: ImageData, tensors: Mapping[str, torch.Te
     takes_memory = objectives.takes(config.objective["name"], "memory")
     if found != {f"model.{name}": value.shape for name, value in model.items()} or memory != config.training.memory * takes_memory:
         raise UserError("the run to resume has another model or memory than its settings say: it cannot go on")
+
+
+def _check_batches(trainer: Trainer) -> None:
+    """UserError where batches of one image meet a network that normalises over the batch."""
+    if trainer.batches.size == 1 and any(isinstance(part, torch.nn.modules.batchnorm._BatchNorm) for part in trainer.model.modules()):
+        raise UserError(f"training.batch_size = 1: {trainer.config.network} normalises over the batch, give --batch-size 2 or more")
 
 
 def _check_epochs(folder: Path, epochs: int, done: float) -> None:

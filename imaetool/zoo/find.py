@@ -68,7 +68,7 @@ def row_file(row: Row) -> tuple[Path, str]:
         raise UserError(f"{row.name} has a recipe but no weights: train it with  imaetool train --recipe {row.recipe}")
     path = packaged_file(row.name)
     if path is not None:
-        return path, "packaged"
+        return path, "packaged" if path.parent == BUNDLED else "from weights/"
     if not row.repo:
         raise UserError(f"the weights of {row.name} are not in this installation and not published yet: {_train(row)}")
     from imaetool.zoo import hub
