@@ -5,7 +5,7 @@ from difflib import get_close_matches
 __all__ = ["UserError", "plain", "unknown_name"]
 
 
-_MANY = 20  # names; more are listed only where none is near what was given
+_MANY = 20  # names that are listed; of more only where none is near what was given
 
 
 class UserError(Exception):
@@ -32,5 +32,6 @@ def unknown_name(kind: str, name: str, known) -> UserError:
     name = name[:100]
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f": did you mean {' or '.join(map(repr, near))}?" if near else ""
-    known = "" if near and len(known) > _MANY else f" (known: {', '.join(known)})"
+    more = f" and {len(known) - _MANY} more" if len(known) > _MANY else ""
+    known = "" if near and more else f" (known: {', '.join(known[:_MANY])}{more})"
     return UserError(f"unknown {kind} {name!r}{hint}{known}")

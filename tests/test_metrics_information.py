@@ -137,3 +137,10 @@ def test_several_categorical_codes_are_summed_and_a_bare_table_is_one():
 def test_bad_codes_are_refused(mu, log_var, probabilities, message):
     with pytest.raises(ValueError, match=message):
         information(mu, log_var, probabilities)
+
+
+@pytest.mark.parametrize("n, said", [(20, "too few for imae proposition 2"), (200_000, "nats of its value on unlimited images")])
+def test_a_radius_wider_than_the_information_can_be_is_not_printed(n, said):
+    p = torch.eye(2, dtype=torch.float64).repeat(n // 2, 1)
+    result = information(torch.zeros(n, 1), torch.zeros(n, 1), [p], draws=20)
+    assert [note for note in result.notes if said in note] and sum("proposition 2 " in note or "proposition 2," in note for note in result.notes) == 1

@@ -53,7 +53,7 @@ def encode(
     sidecar = None if output == "-" else Path(f"{output}.unreadable.csv")
     if sidecar and (bad or sidecar.exists()):
         write_unreadable(sidecar, bad)
-    say(f"encoded {done:,} images" + (f", skipped {len(bad):,} unreadable files" if bad else ""))
+    say(f"encoded {_count(done, 'image')}" + (f", skipped {_count(len(bad), 'unreadable file')}" if bad else ""))
     if output != "-":
         typer.echo(output)
         if bad:
@@ -61,3 +61,7 @@ def encode(
     sys.stdout.flush()
     if bad:
         raise typer.Exit(3)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -154,6 +154,8 @@ def _notes(monte_carlo: Tensor, cap: float, n: int, categorical: list[dict], del
     for item in categorical:
         if item["radius"] is None:
             notes.append("a category is never used: proposition 2 gives no radius")
+        elif item["radius"] >= math.log(item["categories"]):
+            notes.append(f"{n} images are too few for imae proposition 2 to say how near I(x;y) is to its value on unlimited images")
         else:
             sure, constant = 1 - 2 * delta, item["constant"]
             notes.append(

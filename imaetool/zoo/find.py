@@ -136,6 +136,9 @@ def _no_run(folder: Path) -> UserError:
     return UserError(f"{folder} is not a run's folder: it holds neither {MODEL} nor {CHECKPOINT}{advice}")
 
 
+_MANY = 12  # models named in an error
+
+
 def _unknown(name: str, rows: Mapping[str, Row]) -> UserError:
     """The error for a name that is no model's: names the nearest one, and what there is."""
     runs = [path.parent.name for path in finished_runs()]
@@ -144,6 +147,6 @@ def _unknown(name: str, rows: Mapping[str, Row]) -> UserError:
     hint = f"did you mean {near[0]!r}? " if near else ""
     what = f"no such run {name!r}: " if _is_under_runs(name) else f"no model {name!r}: "
     known = list(dict.fromkeys([*runs[:5], *ready]))
-    return UserError(
-        f"{what}{hint}give a .safetensors file, a run's folder, OWNER/REPO on the Hub" + (f", or one of {', '.join(known)}" if known else "")
-    )
+    some = f", or one of {', '.join(known[:_MANY])}" if known else ""
+    more = f" and {len(known) - _MANY} more (imaetool zoo list)" if len(known) > _MANY else ""
+    return UserError(f"{what}{hint}give a .safetensors file, a run's folder, OWNER/REPO on the Hub{some}{more}")
