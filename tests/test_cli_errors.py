@@ -68,7 +68,7 @@ def test_wrong_input_is_one_line_and_exit_code_1(work, arguments, said):
     ["train", "--epochs", "many"], ["encode"], ["edit", "a.png", "--unit", "1"], ["edit", "a.png"], ["nonsense"],
     ["traverse", "--range", "1"], ["traverse", "--range", "1,inf"], ["traverse", "--unit", "x"], ["train", "--resume", "--data", "mnist"],
     ["traverse", "--range=-1e30,1e30"], ["edit", "a.png", "--unit", "1", "--value", "1", "--unit", "1", "--value", "2"], ["encode", ""],
-    ["eval", "--compare", "a"], ["eval", "a", "b"],
+    ["eval", "--compare", "a"], ["eval", "a", "b"], ["eval", "--seed", "-1"],
 ], ids=" ".join)
 def test_wrong_usage_is_exit_code_2(work, arguments):
     assert "Traceback" not in run(*arguments, cwd=work, code=2).stderr

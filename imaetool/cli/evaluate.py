@@ -32,7 +32,7 @@ def evaluate(
     k: Annotated[int, typer.Option(help="Codes per image of the log-likelihood.")] = 64,
     n: Annotated[int, typer.Option(help="Images to decode at most. Default: 10,000, and 2,000 for the log-likelihood.")] = 0,
     trees: Annotated[str, typer.Option(help="Of DCI: random-forest, or gradient-boosting, as published, which takes minutes.")] = "random-forest",
-    seed: Annotated[int, typer.Option(help="Of the sampled estimates.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampled estimates.")] = 0,
     compare: Annotated[bool, typer.Option("--compare", help="Set the models named side by side, on the same data.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write one self-contained HTML page.")] = None,
     model: ModelName = None,
